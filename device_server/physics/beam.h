@@ -1,0 +1,61 @@
+/* The beamline: source, monochromator, chambers, sample holder and reference foil in one. After
+   load everything but the reference foil's choice is immutable, and that choice is atomic, so that
+   all functions except load and free may be called from any thread. */
+#ifndef BL_BEAM_H
+#define BL_BEAM_H
+
+#include "chamber.h"
+#include "holder.h"
+#include "mono.h"
+#include "ring.h"
+#include "source.h"
+#include "status.h"
+
+enum bl_chamber_index { BL_I0, BL_IT, BL_IR, BL_NCHAMBERS };
+
+struct bl_position {
+    double energy_ev;
+    double x_um; /* sample stage */
+    double y_um;
+    double ring_ma;
+    double shutter_open; /* 0 closed .. 1 open */
+    int crystal;         /* enum bl_crystal_index */
+};
+
+struct bl_load_options {
+    const char *samples_folder;      /* XDI files and holder.dat; NULL: none */
+    const char *tables_file;         /* NULL: elements.dat in the samples folder */
+    const char *const *sample_files; /* further XDI files, on the next free places */
+    size_t n_sample_files;
+};
+
+struct bl_beamline;
+
+/* On failure *beamline is NULL and err holds one line. */
+int bl_beamline_load(const struct bl_load_options *options, struct bl_beamline **beamline,
+                     char *err, size_t errlen);
+void bl_beamline_free(struct bl_beamline *beamline);
+
+const struct bl_elements *bl_beamline_elements(const struct bl_beamline *beamline);
+const struct bl_holder *bl_beamline_holder(const struct bl_beamline *beamline);
+const struct bl_ring *bl_beamline_ring(const struct bl_beamline *beamline);
+
+/* A chamber as configured (BL_I0 ..), NULL if there is none of that index. */
+const struct bl_chamber *bl_beamline_chamber(const struct bl_beamline *beamline, int index);
+
+/* The reference foil behind It, by the name of a place; "empty" for none. The default is the first
+   place that has a sample. */
+int bl_beamline_set_reference(struct bl_beamline *beamline, const char *name, char *err,
+                              size_t errlen);
+const struct bl_place *bl_beamline_reference(const struct bl_beamline *beamline);
+
+/* FWHM in eV of what the monochromator passes at an energy. */
+int bl_beamline_resolution(const struct bl_beamline *beamline, int crystal, double energy_ev,
+                           double *fwhm_ev);
+
+/* Mean photons/s absorbed (photoelectric effect) in each chamber; the noise of a count is Poisson
+   on these. BL_ERANGE outside the tables, BL_EINVAL for what is not a number. */
+int bl_beamline_absorbed(const struct bl_beamline *beamline, const struct bl_position *position,
+                         double photons_per_s[BL_NCHAMBERS]);
+
+#endif

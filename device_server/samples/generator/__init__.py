@@ -1,0 +1,1 @@
+"""Makers of the sample library; run by developers only, through generate.py."""
