@@ -1,0 +1,285 @@
+/* Axes of the beamline and the drives that move them. The energy is no axis: its drive moves the
+   Bragg angle. */
+#include "simulation_private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Positions are true ones; hard limits are where the switches are. */
+static const struct {
+    unsigned event;
+    double low, high, home;
+} axes[NAXES] = {
+    [AXIS_BRAGG] = {SIM_BRAGG_MOVES, 3, 80, 10},
+    [AXIS_X] = {SIM_X_MOVES, -11000, 11000, 0},
+    [AXIS_Y] = {SIM_Y_MOVES, -11000, 11000, 0},
+};
+
+#define START_ENERGY_EV 7000.0
+#define START_CRYSTAL BL_SI111
+
+/* A drive's number from an axis' dial and back. */
+static int same(const struct sim *sim, const struct axis *axis, double from, double *to)
+{
+    (void)sim;
+    (void)axis;
+    *to = from;
+    return BL_OK;
+}
+
+static double d_angstrom(const struct sim *sim)
+{
+    return bl_mono_crystal(sim->crystal)->d_angstrom;
+}
+
+static int energy_from_dial(const struct sim *sim, const struct axis *axis, double from, double *to)
+{
+    return bl_mono_energy_ev(d_angstrom(sim), axis->sign * from + axis->offset, to);
+}
+
+static int energy_to_dial(const struct sim *sim, const struct axis *axis, double from, double *to)
+{
+    double bragg_deg;
+    const int status = bl_mono_bragg_deg(d_angstrom(sim), from, &bragg_deg);
+    if (status == BL_OK)
+        *to = axis->sign * (bragg_deg - axis->offset);
+    return status;
+}
+
+static const struct {
+    const char *name;
+    int axis;
+    bool whole; /* the drive is the axis: it can be homed and redefined */
+    unsigned events;
+    int (*from_dial)(const struct sim *, const struct axis *, double, double *);
+    int (*to_dial)(const struct sim *, const struct axis *, double, double *);
+} drives[] = {
+    {"bragg", AXIS_BRAGG, true, 0, same, same},
+    {"energy", AXIS_BRAGG, false, SIM_MONO_CHANGED, energy_from_dial, energy_to_dial},
+    {"sample_x", AXIS_X, true, 0, same, same},
+    {"sample_y", AXIS_Y, true, 0, same, same},
+};
+#define NDRIVES ((int)(sizeof(drives) / sizeof(drives[0])))
+
+void axes_init(struct sim *sim)
+{
+    const struct bl_holder *holder = bl_beamline_holder(sim->beamline);
+    double start[NAXES] = {0};
+    sim->crystal = START_CRYSTAL;
+    (void)bl_mono_bragg_deg(d_angstrom(sim), START_ENERGY_EV, &start[AXIS_BRAGG]);
+    for (size_t i = 0; i < holder->n; i++) { /* the first place that holds something */
+        if (holder->place[i].sample == NULL)
+            continue;
+        start[AXIS_X] = holder->place[i].x_um;
+        start[AXIS_Y] = holder->place[i].y_um;
+        break;
+    }
+    for (int i = 0; i < NAXES; i++) {
+        bl_motion_rest(&sim->axis[i].motion, start[i]);
+        sim->axis[i].sign = 1;
+    }
+}
+
+double axes_energy_ev(const struct sim *sim, double time_s)
+{
+    double energy_ev;
+    const double angle_deg = bl_motion_position(&sim->axis[AXIS_BRAGG].motion, time_s);
+    return bl_mono_energy_ev(d_angstrom(sim), angle_deg, &energy_ev) == BL_OK ? energy_ev : NAN;
+}
+
+unsigned axes_events(struct sim *sim, double now_s, double *next_s)
+{
+    unsigned events = 0;
+    for (int i = 0; i < NAXES; i++) {
+        struct axis *axis = &sim->axis[i];
+        if (!axis->busy)
+            continue;
+        events |= axes[i].event;
+        if (bl_motion_done(&axis->motion, now_s))
+            axis->ending = true;
+        else
+            *next_s = fmin(*next_s, axis->motion.end_s);
+    }
+    return events;
+}
+
+/* The ends of motions are told; not of those started anew meanwhile. */
+void axes_settle(struct sim *sim)
+{
+    for (int i = 0; i < NAXES; i++) {
+        if (sim->axis[i].ending)
+            sim->axis[i].busy = false;
+        sim->axis[i].ending = false;
+    }
+}
+
+bool axes_owned_by(const struct sim *sim, const void *owner)
+{
+    for (int i = 0; i < NAXES; i++) {
+        if (sim->axis[i].owner == owner)
+            return true;
+    }
+    return false;
+}
+
+int sim_drive_find(const char *name)
+{
+    for (int i = 0; i < NDRIVES; i++) {
+        if (strcmp(drives[i].name, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+unsigned sim_drive_events(int drive)
+{
+    return axes[drives[drive].axis].event | drives[drive].events;
+}
+
+int sim_drive_state(struct sim *sim, int drive, struct sim_drive_state *state)
+{
+    const int index = drives[drive].axis;
+    const struct axis *axis = &sim->axis[index];
+    epicsMutexMustLock(sim->lock);
+    const double now_s = sim_now(sim);
+    const double true_position = bl_motion_position(&axis->motion, now_s);
+    *state = (struct sim_drive_state){
+        .moving = axis->busy,
+        .positive = axis->positive,
+        .high_switch = true_position >= axes[index].high,
+        .low_switch = true_position <= axes[index].low,
+        .at_home = fabs(true_position - axes[index].home) < 1e-9,
+        .homed = axis->homed,
+        .owner = axis->owner,
+        .commands = axis->commands,
+        .scales = axis->scales,
+    };
+    const int status =
+        drives[drive].from_dial(sim, axis, true_position + axis->zero, &state->position);
+    epicsMutexUnlock(sim->lock);
+    return status;
+}
+
+/* Starts a motion of the axis and ends it at a switch that it would run into. */
+static int start(struct sim *sim, int index, const void *owner, double now_s, double true_target,
+                 const struct bl_motion_profile *profile)
+{
+    struct axis *axis = &sim->axis[index];
+    const double here = bl_motion_position(&axis->motion, now_s);
+    bool hit;
+    const int status = bl_motion_move(&axis->motion, now_s, true_target, profile);
+    if (status != BL_OK)
+        return status;
+    (void)bl_motion_cut(&axis->motion, now_s, axes[index].high, 1, &hit);
+    (void)bl_motion_cut(&axis->motion, now_s, axes[index].low, -1, &hit);
+    axis->positive = true_target >= here;
+    axis->busy = true;
+    axis->ending = false;
+    axis->owner = owner;
+    axis->commands++;
+    return BL_OK;
+}
+
+int sim_drive_move(struct sim *sim, int drive, const void *owner, double target,
+                   const struct bl_motion_profile *profile)
+{
+    const int index = drives[drive].axis;
+    struct axis *axis = &sim->axis[index];
+    struct bl_motion_profile scaled = *profile;
+    double dial;
+    double here;
+    epicsMutexMustLock(sim->lock);
+    const double now_s = sim_now(sim);
+    counting_advance(sim, now_s, true);
+    const double dial_here = bl_motion_position(&axis->motion, now_s) + axis->zero;
+    int status = drives[drive].from_dial(sim, axis, dial_here, &here);
+    if (status == BL_OK && isinf(target) && drives[drive].whole) /* on until a switch ends it */
+        dial = (target > 0 ? axes[index].high + 1 : axes[index].low - 1) + axis->zero;
+    else if (status == BL_OK)
+        status = drives[drive].to_dial(sim, axis, target, &dial);
+    if (status != BL_OK)
+        goto done;
+    if (!drives[drive].whole && target != here) {
+        /* The axis' speed is the one that covers this distance in the same time. */
+        const double scale = fabs((dial - dial_here) / (target - here));
+        scaled.velocity *= scale;
+        scaled.base *= scale;
+        scaled.accel *= scale;
+    }
+    status = start(sim, index, owner, now_s, dial - axis->zero, &scaled);
+done:
+    sim_tell(sim, 0);
+    epicsMutexUnlock(sim->lock);
+    return status;
+}
+
+int sim_drive_home(struct sim *sim, int drive, const void *owner,
+                   const struct bl_motion_profile *profile)
+{
+    const int index = drives[drive].axis;
+    if (!drives[drive].whole)
+        return BL_EINVAL;
+    epicsMutexMustLock(sim->lock);
+    const double now_s = sim_now(sim);
+    counting_advance(sim, now_s, true);
+    const int status = start(sim, index, owner, now_s, axes[index].home, profile);
+    sim->axis[index].homed = sim->axis[index].homed || status == BL_OK;
+    sim_tell(sim, 0);
+    epicsMutexUnlock(sim->lock);
+    return status;
+}
+
+int sim_drive_stop(struct sim *sim, int drive, const void *owner, double accel)
+{
+    const int index = drives[drive].axis;
+    struct axis *axis = &sim->axis[index];
+    bool hit;
+    epicsMutexMustLock(sim->lock);
+    const double now_s = sim_now(sim);
+    counting_advance(sim, now_s, true);
+    double per_unit = 1;
+    if (!drives[drive].whole) {
+        const double dial = bl_motion_position(&axis->motion, now_s) + axis->zero;
+        const double step = 1e-4;
+        double here;
+        double there;
+        if (drives[drive].from_dial(sim, axis, dial, &here) == BL_OK &&
+            drives[drive].from_dial(sim, axis, dial + step, &there) == BL_OK)
+            per_unit = fabs(step / (there - here));
+    }
+    const int status = bl_motion_stop(&axis->motion, now_s, accel * per_unit);
+    (void)bl_motion_cut(&axis->motion, now_s, axes[index].high, 1, &hit);
+    (void)bl_motion_cut(&axis->motion, now_s, axes[index].low, -1, &hit);
+    axis->owner = owner;
+    sim_tell(sim, 0);
+    epicsMutexUnlock(sim->lock);
+    return status;
+}
+
+int sim_drive_define(struct sim *sim, int drive, double position)
+{
+    const int index = drives[drive].axis;
+    struct axis *axis = &sim->axis[index];
+    if (!drives[drive].whole || !isfinite(position))
+        return BL_EINVAL;
+    epicsMutexMustLock(sim->lock);
+    axis->zero = position - bl_motion_position(&axis->motion, sim_now(sim));
+    axis->scales++;
+    sim_tell(sim, index == AXIS_BRAGG ? SIM_MONO_CHANGED : 0);
+    epicsMutexUnlock(sim->lock);
+    return BL_OK;
+}
+
+void sim_drive_frame(struct sim *sim, int drive, double sign, double offset)
+{
+    const int index = drives[drive].axis;
+    struct axis *axis = &sim->axis[index];
+    if (!drives[drive].whole)
+        return;
+    epicsMutexMustLock(sim->lock);
+    axis->sign = sign;
+    axis->offset = offset;
+    axis->scales++;
+    sim_tell(sim, index == AXIS_BRAGG ? SIM_MONO_CHANGED : 0);
+    epicsMutexUnlock(sim->lock);
+}

@@ -1,0 +1,223 @@
+/* Counting: the mean rates in the chambers, integrated over beamline time while axes move, and the
+   noise of the absorbed photons. The integral is cut at fixed beamline times after the start of a
+   count, so that a seed gives the same counts however the threads are scheduled. */
+#include "simulation_private.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SLICE_S 0.1
+#define STEP_EV 0.25 /* within a slice, no step of a moving mono is wider .. */
+#define STEP_UM 50.0 /* .. nor one of the stage */
+#define STEPS_MAX 64
+
+int sim_position(const struct sim *sim, double time_s, struct bl_position *position)
+{
+    position->energy_ev = axes_energy_ev(sim, time_s);
+    position->x_um = bl_motion_position(&sim->axis[AXIS_X].motion, time_s);
+    position->y_um = bl_motion_position(&sim->axis[AXIS_Y].motion, time_s);
+    position->shutter_open = bl_motion_position(&sim->shutter, time_s);
+    position->crystal = sim->crystal;
+    const int status = bl_ring_current(bl_beamline_ring(sim->beamline),
+                                       sim->steady_ring ? 0 : time_s, &position->ring_ma);
+    return status == BL_OK && isnan(position->energy_ev) ? BL_ERANGE : status;
+}
+
+void counting_seed(struct sim *sim, uint64_t seed)
+{
+    bl_rng_seed(&sim->rng, seed);
+    sim->counter.forget_carry = true;
+}
+
+static int steps(const struct sim *sim, double from_s, double to_s)
+{
+    const double ev = axes_energy_ev(sim, to_s) - axes_energy_ev(sim, from_s);
+    double n = fabs(ev) / STEP_EV;
+    for (int i = AXIS_X; i <= AXIS_Y; i++)
+        n = fmax(n, fabs(bl_motion_position(&sim->axis[i].motion, to_s) -
+                         bl_motion_position(&sim->axis[i].motion, from_s)) /
+                        STEP_UM);
+    if (bl_motion_position(&sim->shutter, to_s) != bl_motion_position(&sim->shutter, from_s))
+        n = fmax(n, 8);
+    return 1 + (int)fmin(n, STEPS_MAX - 1);
+}
+
+/* V/F pulses of each chamber in an interval of beamline time. */
+static int integrate(struct sim *sim, double from_s, double to_s, double counts[BL_NCHAMBERS])
+{
+    const int n = steps(sim, from_s, to_s);
+    const double dt = (to_s - from_s) / n;
+    memset(counts, 0, BL_NCHAMBERS * sizeof(*counts));
+    for (int i = 0; i < n; i++) {
+        struct bl_position position;
+        double rate[BL_NCHAMBERS];
+        int status = sim_position(sim, from_s + (i + 0.5) * dt, &position);
+        if (status == BL_OK)
+            status = bl_beamline_absorbed(sim->beamline, &position, rate);
+        if (status != BL_OK)
+            return status;
+        for (int chamber = 0; chamber < BL_NCHAMBERS; chamber++) {
+            const double mean = rate[chamber] * dt;
+            const double photons = sim->noise ? (double)bl_rng_poisson(&sim->rng, mean) : mean;
+            counts[chamber] += bl_chamber_counts(bl_beamline_chamber(sim->beamline, chamber),
+                                                 position.energy_ev, photons);
+        }
+    }
+    return BL_OK;
+}
+
+/* A full time base ends a count that nothing else ends: its rates would be wrong from there on. */
+static double time_preset_s(const struct counter *counter)
+{
+    return (counter->preset[0] > 0 ? counter->preset[0] : UINT32_MAX) / SIM_TIME_BASE_HZ;
+}
+
+static bool counts_channels(const struct counter *counter)
+{
+    for (int i = 1; i < SIM_NCHANNELS; i++) {
+        if (counter->preset[i] > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Part of a slice after which a channel reaches its preset; 1 if none does. */
+static double part_counted(const struct counter *counter, const double slice[BL_NCHAMBERS])
+{
+    double part = 1;
+    for (int i = 0; i < BL_NCHAMBERS; i++) {
+        const double missing =
+            counter->preset[i + 1] + 1e-6 - counter->counts[i] - counter->carry[i];
+        if (counter->preset[i + 1] > 0 && slice[i] >= missing)
+            part = fmin(part, slice[i] > 0 ? fmax(0, missing / slice[i]) : 0);
+    }
+    return part;
+}
+
+static void finish(struct sim *sim)
+{
+    struct counter *counter = &sim->counter;
+    const double elapsed_s = counter->to_s - counter->start_s;
+    counter->armed = false;
+    counter->done = true;
+    for (int i = 0; i < BL_NCHAMBERS; i++)
+        counter->rate_hz[i] = elapsed_s > 0 ? counter->counts[i] / elapsed_s : 0;
+    sim_tell(sim, SIM_COUNT_DONE);
+}
+
+void counting_advance(struct sim *sim, double now_s, bool exactly)
+{
+    struct counter *counter = &sim->counter;
+    const double end_s = counter->start_s + time_preset_s(counter);
+    while (counter->armed) {
+        const double whole = floor((counter->to_s - counter->start_s) / SLICE_S + 1e-6) + 1;
+        double to_s = fmin(counter->start_s + whole * SLICE_S, end_s);
+        if (to_s > now_s) {
+            if (!exactly || counter->to_s >= now_s)
+                return;
+            to_s = now_s;
+        }
+        double slice[BL_NCHAMBERS];
+        const int status = integrate(sim, counter->to_s, to_s, slice);
+        if (status != BL_OK) {
+            memset(slice, 0, sizeof(slice));
+            counter->status = status;
+        }
+        const double part = part_counted(counter, slice);
+        for (int i = 0; i < BL_NCHAMBERS; i++)
+            counter->counts[i] += part * slice[i];
+        counter->to_s += part * (to_s - counter->to_s);
+        if (part == 1)
+            counter->to_s = to_s;
+        if (part < 1 || to_s >= end_s)
+            finish(sim);
+    }
+}
+
+bool counting_due(const struct sim *sim, double now_s, double *next_s)
+{
+    const struct counter *counter = &sim->counter;
+    if (!counter->armed)
+        return false;
+    *next_s = fmin(*next_s, counter->start_s + time_preset_s(counter));
+    if (counts_channels(counter))
+        *next_s = fmin(*next_s, fmax(now_s, counter->to_s + SLICE_S));
+    return counts_channels(counter);
+}
+
+/* The end of a count is told; not that of one started anew meanwhile. */
+void counting_settle(struct sim *sim)
+{
+    sim->counter.told = sim->counter.told || sim->counter.ending;
+    sim->counter.ending = false;
+}
+
+void sim_count_reset(struct sim *sim)
+{
+    struct counter *counter = &sim->counter;
+    epicsMutexMustLock(sim->lock);
+    for (int i = 0; i < BL_NCHAMBERS; i++) {
+        const double pulses = counter->carry[i] + counter->counts[i];
+        const bool carry_on = sim->noise && !counter->forget_carry;
+        counter->carry[i] = carry_on ? pulses - floor(pulses) : 0.5;
+        counter->counts[i] = 0;
+    }
+    counter->forget_carry = false;
+    memset(counter->preset, 0, sizeof(counter->preset));
+    counter->armed = counter->done = counter->ending = counter->told = false;
+    counter->status = BL_OK;
+    counter->start_s = counter->to_s = 0;
+    epicsMutexUnlock(sim->lock);
+}
+
+int sim_count_preset(struct sim *sim, int channel, double counts)
+{
+    if (channel < 0 || channel >= SIM_NCHANNELS)
+        return BL_EINVAL;
+    epicsMutexMustLock(sim->lock);
+    sim->counter.preset[channel] = counts;
+    epicsMutexUnlock(sim->lock);
+    return BL_OK;
+}
+
+void sim_count_arm(struct sim *sim, bool count)
+{
+    struct counter *counter = &sim->counter;
+    epicsMutexMustLock(sim->lock);
+    const double now_s = sim_now(sim);
+    if (count) {
+        counter->start_s = counter->to_s = now_s;
+        counter->armed = true;
+        counter->done = counter->ending = counter->told = false;
+    } else {
+        counting_advance(sim, now_s, true);
+        counter->armed = false;
+    }
+    sim_tell(sim, 0);
+    epicsMutexUnlock(sim->lock);
+}
+
+int sim_count_read(struct sim *sim, uint32_t counts[SIM_NCHANNELS], bool *done)
+{
+    struct counter *counter = &sim->counter;
+    epicsMutexMustLock(sim->lock);
+    counting_advance(sim, sim_now(sim), false);
+    const double elapsed_s = counter->to_s - counter->start_s;
+    counts[0] = (uint32_t)fmin(rint(elapsed_s * SIM_TIME_BASE_HZ), UINT32_MAX);
+    for (int i = 0; i < BL_NCHAMBERS; i++)
+        counts[i + 1] = (uint32_t)fmin(counter->counts[i] + counter->carry[i], UINT32_MAX);
+    *done = counter->told;
+    const int status = counter->status;
+    epicsMutexUnlock(sim->lock);
+    return status;
+}
+
+int sim_count_rate(struct sim *sim, int chamber, double *rate_hz)
+{
+    if (chamber < 0 || chamber >= BL_NCHAMBERS)
+        return BL_EINVAL;
+    epicsMutexMustLock(sim->lock);
+    *rate_hz = sim->counter.rate_hz[chamber];
+    epicsMutexUnlock(sim->lock);
+    return BL_OK;
+}

@@ -1,0 +1,119 @@
+/* The running beamline: its clock, axes, shutter and counter, for device support.
+
+   Beamline time runs `speed` times as fast as real time. Motions are functions of beamline time and
+   a count is an integral over it, so nothing depends on how often the simulation's thread wakes up;
+   it wakes up to tell records what has happened. All functions may be called from any thread. */
+#ifndef SIMULATION_H
+#define SIMULATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "beam.h"
+#include "motion.h"
+
+struct sim;
+
+struct sim_options {
+    double speed;
+    uint64_t seed;
+    bool noise;
+};
+
+#define SIM_SPEED_MIN 0.01
+#define SIM_SPEED_MAX 100000.0
+
+/* Takes over the beamline. NULL: out of memory. */
+struct sim *sim_create(struct bl_beamline *beamline, const struct sim_options *options);
+void sim_start(struct sim *sim);
+void sim_stop(struct sim *sim); /* ends the thread */
+void sim_free(struct sim *sim);
+
+/* The one simulation of this process, for device support. */
+extern struct sim *the_sim;
+
+/* What happens; a watch is called, from the simulation's thread and with nothing locked, after
+   one of its events. Watches are added before sim_start and stay.
+
+   A motion or a count counts as under way until its end has been told to the watches that show a
+   value (`shows`); then come the others, and last the one that gave the command: who waits for its
+   completion finds everything else up to date. */
+enum sim_event {
+    SIM_BRAGG_MOVES = 1 << 0, /* at every tick of a motion and at its end */
+    SIM_X_MOVES = 1 << 1,
+    SIM_Y_MOVES = 1 << 2,
+    SIM_SHUTTER_DONE = 1 << 3,
+    SIM_COUNT_DONE = 1 << 4,
+    SIM_SAMPLE_CHANGED = 1 << 5, /* another sample is in the beam */
+    SIM_REFERENCE_CHANGED = 1 << 6,
+    SIM_MONO_CHANGED = 1 << 7, /* crystal or calibration: the same angle is another energy */
+    SIM_CLOCK = 1 << 8         /* every half second */
+};
+
+struct sim_watch {
+    unsigned events;
+    bool shows;
+    void (*notify)(void *user);
+    void *user; /* for a motor: the owner that it gives with its commands */
+    struct sim_watch *next;
+};
+
+void sim_watch(struct sim *sim, struct sim_watch *watch);
+
+/* Drives: what a motor moves. */
+struct sim_drive_state {
+    double position;
+    bool moving; /* until the end of the motion has been told */
+    bool positive, high_switch, low_switch, at_home, homed;
+    const void *owner;      /* who gave the last command .. */
+    unsigned long commands; /* .. how many there were, .. */
+    unsigned long scales;   /* .. and how often the number changed without motion */
+};
+
+int sim_drive_find(const char *name); /* -1: none of that name */
+unsigned sim_drive_events(int drive);
+int sim_drive_state(struct sim *sim, int drive, struct sim_drive_state *state);
+int sim_drive_move(struct sim *sim, int drive, const void *owner, double target,
+                   const struct bl_motion_profile *profile);
+int sim_drive_home(struct sim *sim, int drive, const void *owner,
+                   const struct bl_motion_profile *profile);
+/* `accel` in the units of the drive; 0: at once. */
+int sim_drive_stop(struct sim *sim, int drive, const void *owner, double accel);
+int sim_drive_define(struct sim *sim, int drive, double position);
+/* The user frame of the motor that owns the axis: user = sign * dial + offset. */
+void sim_drive_frame(struct sim *sim, int drive, double sign, double offset);
+
+/* Counter. Channel 0 is the time base, 1 .. BL_NCHAMBERS are the chambers. */
+#define SIM_TIME_BASE_HZ 1e7
+#define SIM_NCHANNELS (1 + BL_NCHAMBERS)
+
+void sim_count_reset(struct sim *sim);
+int sim_count_preset(struct sim *sim, int channel, double counts);
+void sim_count_arm(struct sim *sim, bool count);
+int sim_count_read(struct sim *sim, uint32_t counts[SIM_NCHANNELS], bool *done);
+/* Counts per second of the last whole count. */
+int sim_count_rate(struct sim *sim, int chamber, double *rate_hz);
+
+/* Shutter. */
+void sim_shutter_move(struct sim *sim, bool open);
+bool sim_shutter_moving(struct sim *sim);
+bool sim_shutter_is_open(struct sim *sim);
+
+/* State of the beamline and of the simulation. */
+int sim_ring_current(struct sim *sim, double *current_ma);
+int sim_crystal(struct sim *sim);
+int sim_set_crystal(struct sim *sim, int crystal);
+const struct bl_place *sim_sample(struct sim *sim); /* NULL: none in the beam */
+int sim_set_reference(struct sim *sim, const char *name);
+const struct bl_beamline *sim_beamline(const struct sim *sim);
+double sim_speed(struct sim *sim);
+int sim_set_speed(struct sim *sim, double speed);
+uint64_t sim_seed(struct sim *sim);
+void sim_set_seed(struct sim *sim, uint64_t seed);
+bool sim_noise(struct sim *sim);
+void sim_set_noise(struct sim *sim, bool noise);
+bool sim_steady_ring(struct sim *sim);
+void sim_set_steady_ring(struct sim *sim, bool steady);
+
+#endif

@@ -1,0 +1,84 @@
+/* State of the simulation; shared by the files that make it up. */
+#ifndef SIMULATION_PRIVATE_H
+#define SIMULATION_PRIVATE_H
+
+#include <epicsEvent.h>
+#include <epicsMutex.h>
+#include <epicsThread.h>
+
+#include "rng.h"
+#include "simulation.h"
+
+enum { AXIS_BRAGG, AXIS_X, AXIS_Y, NAXES };
+
+/* Positions of the motion are true ones: what the beam sees. A controller counts from its own zero:
+   dial = true + zero. */
+struct axis {
+    struct bl_motion motion;
+    double zero;
+    double sign, offset; /* user = sign * dial + offset */
+    bool busy;           /* a motion whose end has not been told yet .. */
+    bool ending;         /* .. and is being told */
+    bool positive;       /* direction of the last motion */
+    bool homed;
+    const void *owner;
+    unsigned long commands, scales;
+};
+
+struct counter {
+    bool armed, done;
+    bool ending;                  /* that it is done is being told .. */
+    bool told;                    /* .. and has been */
+    int status;                   /* of the physics during the count */
+    double start_s, to_s;         /* integrated from .. to */
+    double preset[SIM_NCHANNELS]; /* counts that end the count; 0: none */
+    double counts[BL_NCHAMBERS];
+    double carry[BL_NCHAMBERS]; /* part of a pulse left in a converter by the last count */
+    bool forget_carry;
+    double rate_hz[BL_NCHAMBERS]; /* of the last whole count */
+};
+
+struct sim {
+    epicsMutexId lock;
+    epicsEventId wake, ended;
+    bool running, stopping;
+    struct sim_watch *watches;
+    unsigned pending; /* events to be told */
+
+    uint64_t real_ns; /* the clock: this real time .. */
+    double beam_s;    /* .. was that beamline time */
+    double speed;
+    uint64_t clock_told_ns;
+
+    struct bl_beamline *beamline;
+    struct axis axis[NAXES];
+    int crystal;
+    struct bl_motion shutter;
+    bool shutter_busy;
+    struct counter counter;
+    const struct bl_place *sample;
+
+    struct bl_rng rng;
+    uint64_t seed;
+    bool noise, steady_ring;
+};
+
+/* All with the simulation locked. */
+double sim_now(const struct sim *sim);
+void sim_tell(struct sim *sim, unsigned events);
+
+/* axes.c */
+void axes_init(struct sim *sim);
+double axes_energy_ev(const struct sim *sim, double time_s); /* of the beam; NAN: no reflection */
+unsigned axes_events(struct sim *sim, double now_s, double *next_s); /* and when more is due */
+void axes_settle(struct sim *sim);
+bool axes_owned_by(const struct sim *sim, const void *owner);
+
+/* counting.c: integrates up to now (before anything changes: exactly up to now) */
+void counting_seed(struct sim *sim, uint64_t seed);
+void counting_settle(struct sim *sim);
+void counting_advance(struct sim *sim, double now_s, bool exactly);
+bool counting_due(const struct sim *sim, double now_s, double *next_s);
+int sim_position(const struct sim *sim, double time_s, struct bl_position *position);
+
+#endif
