@@ -1,0 +1,169 @@
+"""The contract between plans and callbacks: what a start document says.
+
+A plan writes it, a callback reads it, and neither imports the other. Metadata
+uses the dictionary of XDI 1.0 (Ravel et al., J. Phys.: Conf. Ser. 712, 012148,
+2016): the families ``Element``, ``Mono``, ``Scan``, ``Detector``, ``Sample``,
+``Facility`` and ``Beamline`` are keys of the start document, so that a session
+can set the ones that stay (``RE.md["Facility"]``) and a plan the ones of a scan.
+What XDI has no word for stands under ``xafs``, see :class:`XAFSContract`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+__all__ = [
+    "CHANNELS",
+    "CONTRACT_KEY",
+    "Channel",
+    "Roles",
+    "RunMetadata",
+    "XAFSContract",
+    "ev_per_count_key",
+    "infer_roles",
+]
+
+CONTRACT_KEY = "xafs"
+
+Mode = Literal["transmission", "fluorescence", "electron yield"]
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One detector channel of an absorption measurement and its names elsewhere."""
+
+    role: str
+    xdi: str
+    nxxas: str
+    title: str
+    data_keys: tuple[str, ...]
+    """Lower-case data keys by which the channel is known where nobody says its role."""
+
+
+CHANNELS = (
+    Channel("i0", "i0", "i0", "incident beam", ("i0",)),
+    Channel("itrans", "itrans", "itrans", "transmitted beam", ("it", "itrans", "i1")),
+    Channel("ifluor", "ifluor", "ifluor", "fluorescence", ("if", "ifluor", "iff")),
+    Channel("irefer", "irefer", "iref", "reference foil", ("ir", "irefer", "iref", "i2")),
+)
+"""The one table of channel names: role in the contract, XDI column, NXxas_trans detector."""
+
+
+def ev_per_count_key(data_key: str) -> str:
+    """Name of the configuration key that gives a channel's deposited energy per count.
+
+    A detector that knows which photon energy, in eV, one of its counts stands for (an
+    ion chamber with known gas, amplifier gain and V/F rate) puts that number into its
+    configuration under this key. A reading then means ``counts * ev_per_count / E``
+    absorbed photons, from which the uncertainty of mu(E) follows. Counts of a V/F
+    converter are not themselves Poisson distributed, so without it no error is given.
+    """
+    return f"{data_key}_ev_per_count"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Roles(_Model):
+    """Which data key of the event documents plays which part."""
+
+    energy: str
+    i0: str | None = None
+    itrans: str | None = None
+    ifluor: str | None = None
+    irefer: str | None = None
+    dwell: str | None = None
+
+    @property
+    def channels(self) -> dict[str, str]:
+        """Role to data key of the detector channels that are there, in the order of CHANNELS."""
+        return {c.role: key for c in CHANNELS if (key := getattr(self, c.role))}
+
+
+class XAFSContract(_Model):
+    """What a start document says under ``xafs``.
+
+    A run holds ``repeats`` sweeps over the same ``points_per_sweep`` energies, one event
+    a point in the stream ``primary``, sweep after sweep. Energies are in eV, and
+    ``E - E0 = k_constant_ev_a2 * k**2`` with k in 1/Angstrom.
+    """
+
+    version: Literal[1] = 1
+    mode: Mode
+    roles: Roles
+    e0_ev: float
+    e0_shift_ev: float = 0.0
+    k_constant_ev_a2: float
+    points_per_sweep: PositiveInt
+    repeats: PositiveInt = 1
+    grid: dict[str, Any] = Field(default_factory=dict)
+
+
+class RunMetadata(_Model):
+    """The scientific metadata of one run, read from its start document."""
+
+    element: str | None = None
+    edge: str | None = None
+    sample_name: str | None = None
+    is_experimental: bool = True
+    xafs: XAFSContract | None = None
+    families: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """The XDI families as they came, family name to its items."""
+
+    @classmethod
+    def from_start(cls, start: Mapping[str, Any]) -> "RunMetadata":
+        """Read a start document.
+
+        Parameters
+        ----------
+        start : mapping
+            Start document of any run. What is absent stays None; a sample is taken from
+            ``Sample`` or ``sample`` (a mapping with ``name``, or the name) or ``sample_name``.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            When the document has a contract that does not follow :class:`XAFSContract`.
+        """
+        families = {f: _family(start.get(f)) for f in _FAMILIES if start.get(f)}
+        sample = _family(start.get("sample")) | families.get("Sample", {})
+        if not sample.get("name") and start.get("sample_name"):
+            sample["name"] = str(start["sample_name"])
+        if sample:
+            families["Sample"] = sample
+        element = families.get("Element", {})
+        contract = start.get(CONTRACT_KEY)
+        return cls(
+            element=element.get("symbol"),
+            edge=element.get("edge"),
+            sample_name=sample.get("name"),
+            is_experimental=bool(start.get("is_experimental", True)),
+            xafs=None if contract is None else XAFSContract.model_validate(contract),
+            families=families,
+        )
+
+
+_FAMILIES = ("Element", "Mono", "Scan", "Detector", "Sample", "Facility", "Beamline")
+
+
+def _family(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    return dict(value) if isinstance(value, Mapping) else {"name": str(value)}
+
+
+def infer_roles(data_keys: Iterable[str], energy: str, dwell: str | None = None) -> Roles:
+    """Roles by the usual names of the channels, in any case: I0, It or I1, Ir or I2, If.
+
+    >>> infer_roles(["I0", "It", "mono_energy"], energy="mono_energy").channels
+    {'i0': 'I0', 'itrans': 'It'}
+    """
+    by_lower = {key.lower(): key for key in reversed(list(data_keys))}
+    found = {
+        channel.role: next((by_lower[k] for k in channel.data_keys if k in by_lower), None)
+        for channel in CHANNELS
+    }
+    return Roles(energy=energy, dwell=dwell, **found)

@@ -1,0 +1,29 @@
+"""Scans of an absorption beamline as Bluesky plans, and the preprocessors around them.
+
+The plans take any devices that follow the bluesky protocols and know no simulator.
+"""
+
+if __name__ != "beamline_ophyd.plans":
+    raise ImportError(
+        f"these plans are not a top-level package: import beamline_ophyd.plans, not {__name__}"
+    )
+
+from ._preprocessors import (
+    abort_reason_wrapper,
+    baseline_wrapper,
+    check_before_run_wrapper,
+    sample_name_wrapper,
+    shutter_wrapper,
+)
+from ._steps import DeviceError
+from .xafs import xafs_scan
+
+__all__ = [
+    "DeviceError",
+    "abort_reason_wrapper",
+    "baseline_wrapper",
+    "check_before_run_wrapper",
+    "sample_name_wrapper",
+    "shutter_wrapper",
+    "xafs_scan",
+]

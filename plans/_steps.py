@@ -1,0 +1,134 @@
+"""Steps of a scan that end in time, or fail with the device's name.
+
+bluesky waits for ever by default, and some devices never end a motion or a trigger when
+their server dies. Every wait here has a limit that follows from the device's own speed.
+
+What a scan does at every point is written as messages, not with bluesky's plan stubs: each
+call of a stub formats the whole stack for its warnings, a fifth of the time of a fast point.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from bluesky import plan_stubs as bps
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
+
+__all__ = [
+    "DeviceError",
+    "Speed",
+    "axis_limits",
+    "axis_speed",
+    "in_words",
+    "move",
+    "pv_of",
+    "wait_for",
+]
+
+MARGIN_S = 10.0
+UNKNOWN_SPEED_LIMIT_S = 60.0
+
+
+class DeviceError(RuntimeError):
+    """A device that did not do in time what a plan asked of it."""
+
+
+class Speed:
+    """How long an axis may take, from its velocity and acceleration time.
+
+    Parameters
+    ----------
+    velocity : float or None
+        Units a second; None where the axis does not tell.
+    acceleration_s : float
+        Time to reach that velocity, in s.
+    """
+
+    def __init__(self, velocity: float | None = None, acceleration_s: float = 0.0):
+        self.velocity = velocity
+        self.acceleration_s = acceleration_s
+
+    def limit_s(self, distance: float | None) -> float:
+        """Seconds within which a motion over `distance` must have ended."""
+        if not self.velocity or distance is None:
+            return UNKNOWN_SPEED_LIMIT_S
+        travel = abs(distance) / abs(self.velocity)
+        return 2 * (travel + 2 * self.acceleration_s) + MARGIN_S
+
+
+def axis_speed(axis: Movable) -> MsgGenerator[Speed]:
+    """Read an axis's speed, where it has the signals that say so (ophyd or ophyd-async)."""
+    velocity = getattr(axis, "velocity", None)
+    acceleration = getattr(axis, "acceleration", None) or getattr(axis, "acceleration_time", None)
+    if not isinstance(velocity, Readable):
+        return Speed()
+    acceleration_s = 0.0
+    if isinstance(acceleration, Readable):
+        acceleration_s = float((yield from bps.rd(acceleration)))
+    return Speed(float((yield from bps.rd(velocity))), acceleration_s)
+
+
+def axis_limits(axis: Movable) -> MsgGenerator[tuple[float, float] | None]:
+    """Soft limits of an axis in its units, or None where it has none."""
+    limits = getattr(axis, "limits", None)
+    lowest = getattr(axis, "low_limit_travel", None)
+    highest = getattr(axis, "high_limit_travel", None)
+    if limits is None and isinstance(lowest, Readable) and isinstance(highest, Readable):
+        limits = ((yield from bps.rd(lowest)), (yield from bps.rd(highest)))
+    if limits is None or not limits[0] < limits[1]:
+        return None
+    return float(limits[0]), float(limits[1])
+
+
+def move(device: Movable, target: Any, limit_s: float) -> MsgGenerator[None]:
+    """Set a device and wait until it is there, at most `limit_s` seconds.
+
+    Raises
+    ------
+    DeviceError
+        Names the device, its PV and the target.
+    """
+    group = short_uid("move")
+    with in_words([device], f"go to {target}", limit_s):
+        yield Msg("set", device, target, group=group)
+        yield wait_for(group, limit_s)
+
+
+def wait_for(group: str, limit_s: float) -> Msg:
+    """Return the message that waits for a group, at most `limit_s` seconds."""
+    return Msg("wait", None, group=group, timeout=limit_s, error_on_timeout=True, watch=())
+
+
+@contextmanager
+def in_words(devices: Sequence[Any], action: str, limit_s: float) -> Iterator[None]:
+    """Around an action's messages, its waiting included: what fails is said in one sentence.
+
+    A status that fails is thrown at whatever message the plan has got to, not only at the
+    one that waits for it.
+    """
+    try:
+        yield
+    except TimeoutError as error:
+        raise DeviceError(
+            f"{_names(devices)} did not {action} within {limit_s:.1f} s ({error}); see whether "
+            "its server still runs"
+        ) from error
+    except FailedStatus as failure:
+        cause = failure.__cause__ or failure
+        raise DeviceError(f"{_names(devices)} failed to {action}: {cause}") from failure
+
+
+def pv_of(device: Any) -> str | None:
+    """The PV behind a device, where one is to be found."""
+    for attribute in ("user_setpoint", "user_readback", "setpoint", "readback", "count"):
+        inner = getattr(device, attribute, None)
+        if (name := getattr(inner, "pvname", None) or getattr(inner, "source", None)) is not None:
+            return str(name)
+    return getattr(device, "pvname", None) or getattr(device, "prefix", None) or None
+
+
+def _names(devices: Sequence[Any]) -> str:
+    return ", ".join(
+        f"{device.name} ({pv})" if (pv := pv_of(device)) else device.name for device in devices
+    )

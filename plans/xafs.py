@@ -1,0 +1,340 @@
+"""Absorption spectra: the energy scan."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from bluesky import plan_stubs as bps
+from bluesky import preprocessors as bpp
+from bluesky.protocols import Movable, Preparable, Readable, Triggerable
+from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
+from ophyd import Signal
+
+from beamline_ophyd.grid import K_CONSTANT_EV_A2, EnergyGrid, energy_grid
+from beamline_ophyd.metadata import CONTRACT_KEY, Roles, XAFSContract, infer_roles
+
+from ._preprocessors import shutter_wrapper
+from ._steps import MARGIN_S, DeviceError, Speed, axis_limits, axis_speed, in_words, move, wait_for
+
+__all__ = ["xafs_scan"]
+
+
+class DwellTime(Signal):
+    """The dwell time that the plan asked for, in s, as a reading of every point."""
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the reading, with its unit."""
+        description = super().describe()
+        description[self.name]["units"] = "s"
+        return description
+
+
+def xafs_scan(
+    detectors: Sequence[Readable],
+    energy: Movable,
+    edge: str | float,
+    *,
+    bounds: Sequence[float | str] | None = None,
+    steps: Sequence[float | str] | None = None,
+    times: Sequence[float | str] | None = None,
+    regions: Sequence[dict[str, Any]] | None = None,
+    repeats: int = 1,
+    e0_shift: float = 0.0,
+    settle_time: float = 0.0,
+    shutter: Movable | None = None,
+    mode: str | None = None,
+    roles: dict[str, str] | None = None,
+    fixed_dwell: bool = False,
+    cross_edges: bool = False,
+    md: dict[str, Any] | None = None,
+) -> MsgGenerator[str]:
+    """Measure an absorption spectrum point by point over an edge.
+
+    Parameters
+    ----------
+    detectors : sequence of Readable
+        Counted and read at every point. Which one is I0, transmission, fluorescence or
+        reference is known by their usual names, or said by `roles`.
+    energy : Movable
+        The axis that takes photon energies in eV.
+    edge : str or float
+        "Fe-K", "Pb-L3", or E0 in eV.
+    bounds, steps, times : sequence of float or str, optional
+        n + 1 bounds with n steps and n dwell times: eV relative to E0 and s, or with the
+        suffix "k"; see :func:`beamline_ophyd.grid.energy_grid`.
+    regions : sequence of dict, optional
+        Regions instead of bounds, steps and times.
+    repeats : int
+        Sweeps over the grid, all in one run.
+    e0_shift : float
+        What the monochromator reads above the true energy, in eV: every energy is asked
+        for with this added. Recorded apart from E0.
+    settle_time : float
+        Seconds to wait at each energy before counting.
+    shutter : Movable, optional
+        Opened before the run and closed after it, whatever happens.
+    mode : {"transmission", "fluorescence", "electron yield"}, optional
+        By default what the detectors can do, transmission first.
+    roles : dict, optional
+        Data key of each channel where the names do not tell:
+        ``{"i0": "monitor", "itrans": "diode"}``.
+    fixed_dwell : bool
+        Measure with detectors that cannot be told a dwell time, with whatever they use.
+    cross_edges : bool
+        Allow the grid to run over another edge of the element.
+    md : dict, optional
+        Metadata; XDI families such as ``Sample`` or ``Mono`` as dictionaries.
+
+    Returns
+    -------
+    str
+        The run's uid.
+
+    Raises
+    ------
+    GridError
+        Before anything moves, for a grid that cannot be measured.
+    ValueError
+        Before anything moves, for detectors or options that do not fit.
+    DeviceError
+        When a motion or a count does not end in time.
+
+    Examples
+    --------
+    >>> from beamline_ophyd.plans import xafs_scan
+    >>> from ophyd.sim import SynAxis, SynSignal
+    >>> energy = SynAxis(name="energy")
+    >>> i0, it = (SynSignal(func=lambda: 1.0, name=name) for name in ("i0", "it"))
+    >>> plan = xafs_scan([i0, it], energy, "Fe-K", bounds=[-10, 10], steps=[1], times=[1],
+    ...                  fixed_dwell=True)
+    >>> messages = list(plan)
+    >>> sum(message.command == "save" for message in messages)
+    21
+    """
+    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+        raise ValueError(f"repeats is {repeats!r}; give a whole number of sweeps, 1 or more")
+    if not np.isfinite(e0_shift):
+        raise ValueError(f"e0_shift is {e0_shift!r}; give a number of eV")
+    if not (np.isfinite(settle_time) and settle_time >= 0):
+        raise ValueError(f"settle_time is {settle_time!r}; give seconds, 0 or more")
+    _check_devices(detectors, energy)
+    timers = _timers(detectors, fixed_dwell)
+    dwell = DwellTime(name="dwell_time", value=0.0)
+    used = _roles(detectors, energy, dwell.name, roles)
+    mode = _mode(mode, used)
+    limits = yield from axis_limits(energy)
+    if limits is not None:
+        limits = (limits[0] - e0_shift, limits[1] - e0_shift)
+    grid = energy_grid(
+        edge,
+        bounds=bounds,
+        steps=steps,
+        times=times,
+        regions=regions,
+        limits=limits,
+        cross_edges=cross_edges,
+    )
+    contract = XAFSContract(
+        mode=mode,
+        roles=used,
+        e0_ev=grid.e0_ev,
+        e0_shift_ev=float(e0_shift),
+        k_constant_ev_a2=K_CONSTANT_EV_A2,
+        points_per_sweep=len(grid),
+        repeats=repeats,
+        grid=grid.to_dict(),
+    )
+    start = {
+        "plan_name": "xafs_scan",
+        "plan_type": "generator",
+        "plan_args": {
+            "detectors": [repr(d) for d in detectors],
+            "energy": repr(energy),
+            "edge": edge,
+            "repeats": repeats,
+            "e0_shift": e0_shift,
+        },
+        "detectors": [d.name for d in detectors],
+        "motors": [str(getattr(energy, "name", energy))],
+        "num_points": len(grid) * repeats,
+        "num_intervals": len(grid) * repeats - 1,
+        "hints": {"dimensions": [([used.energy], "primary")]},
+        "Scan": {"edge_energy": grid.e0_ev},
+        CONTRACT_KEY: contract.model_dump(mode="json"),
+    }
+    if grid.element is not None:
+        start["Element"] = {"symbol": grid.element, "edge": grid.edge}
+    if crystal := (yield from _monochromator(energy)):
+        start["Mono"] = crystal
+    speed = yield from axis_speed(energy)
+
+    @bpp.stage_decorator([*detectors, energy])
+    @bpp.run_decorator(md={**start, **(md or {})})
+    def run() -> MsgGenerator[None]:
+        position = yield from _position(energy)
+        try:
+            for _ in range(repeats):
+                position = yield from _sweep(
+                    detectors, timers, energy, dwell, grid, e0_shift, settle_time, speed, position
+                )
+        except FailedStatus as failure:
+            # Failed while nobody waited for it, so that no step has put it into words.
+            raise DeviceError(str(failure.__cause__ or failure)) from failure
+
+    scan: Any = run()
+    if shutter is not None:
+        scan = shutter_wrapper(scan, shutter)
+    return (yield from scan)
+
+
+def _sweep(
+    detectors: Sequence[Readable],
+    timers: Sequence[Any],
+    energy: Movable,
+    dwell: Any,
+    grid: EnergyGrid,
+    e0_shift: float,
+    settle_time: float,
+    speed: Speed,
+    position: float | None,
+) -> MsgGenerator[float | None]:
+    """One pass over the grid; returns the energy at which it ends."""
+    readables: list[Any] = [energy, *detectors, dwell]
+    preset = 0.0
+    targets = (grid.energy_ev + e0_shift).tolist()
+    for target, time_s in zip(targets, grid.dwell_s.tolist(), strict=True):
+        yield Msg("checkpoint")
+        if time_s != preset:
+            preset = time_s
+            yield from _set_dwell(timers, dwell, preset)
+        distance = None if position is None else target - position
+        yield from move(energy, target, speed.limit_s(distance))
+        position = target
+        if settle_time:
+            yield from bps.sleep(settle_time)
+        yield from _count(detectors, 2 * preset + MARGIN_S)
+        yield Msg("create", None, name="primary")
+        for readable in readables:
+            yield Msg("read", readable)
+        yield Msg("save")
+    return position
+
+
+def _count(detectors: Sequence[Readable], limit_s: float) -> MsgGenerator[None]:
+    group = short_uid("count")
+    triggered = [d for d in detectors if isinstance(d, Triggerable)]
+    if triggered:
+        with in_words(triggered, "count", limit_s):
+            for detector in triggered:
+                yield Msg("trigger", detector, group=group)
+            yield wait_for(group, limit_s)
+
+
+def _check_devices(detectors: Any, energy: Any) -> None:
+    if not isinstance(detectors, Sequence):
+        raise ValueError(f"detectors is {_called(detectors)}; give a list of detectors")
+    if not detectors:
+        raise ValueError("xafs_scan got no detectors; give at least I0 and one other channel")
+    for detector in detectors:
+        if not isinstance(detector, Readable):
+            raise ValueError(f"detector {_called(detector)} cannot be read; give its device")
+    if not (isinstance(energy, Movable) and isinstance(energy, Readable)):
+        raise ValueError(
+            f"energy is {_called(energy)}, which cannot be set and read; give the axis that takes "
+            "photon energies, such as mono.energy"
+        )
+
+
+def _called(thing: Any) -> str:
+    return getattr(thing, "name", None) or repr(thing)
+
+
+def _timers(detectors: Sequence[Readable], fixed_dwell: bool) -> list[Any]:
+    """What takes the dwell time: each `preset_time` signal once, detectors to `prepare`."""
+    timers: dict[int, Any] = {}
+    for detector in detectors:
+        timer = getattr(detector, "preset_time", None)
+        if timer is None and isinstance(detector, Preparable):
+            timer = detector
+        if timer is not None:
+            timers[id(timer)] = timer
+        elif not fixed_dwell:
+            raise ValueError(
+                f"detector {detector.name} has neither `preset_time` nor `prepare`, so it cannot "
+                "be told a dwell time; pass fixed_dwell=True to measure with the time it uses"
+            )
+    return list(timers.values())
+
+
+def _set_dwell(timers: Sequence[Any], dwell: Any, time_s: float) -> MsgGenerator[None]:
+    group = short_uid("dwell")
+    with in_words([dwell, *timers], f"take a dwell time of {time_s} s", MARGIN_S):
+        yield Msg("set", dwell, time_s, group=group)
+        for timer in timers:
+            if hasattr(timer, "set"):
+                yield Msg("set", timer, time_s, group=group)
+            else:
+                yield from bps.prepare(timer, _trigger_info(time_s), group=group)
+        yield wait_for(group, MARGIN_S)
+
+
+def _trigger_info(time_s: float) -> Any:
+    # Only a detector of ophyd-async has `prepare` without `preset_time`, and then it is there.
+    from ophyd_async.core import TriggerInfo
+
+    return TriggerInfo(number_of_events=1, livetime=time_s)
+
+
+def _roles(
+    detectors: Sequence[Readable],
+    energy: Movable,
+    dwell: str,
+    given: Mapping[str, str] | None,
+) -> Roles:
+    keys = [key for detector in detectors for key in _fields(detector)]
+    inferred = infer_roles(keys, energy=_fields(energy)[0], dwell=dwell)
+    if unknown := set(given or {}) - set(Roles.model_fields):
+        raise ValueError(
+            f"roles has {', '.join(sorted(unknown))}; it takes {', '.join(Roles.model_fields)}"
+        )
+    return inferred.model_copy(update=dict(given or {}))
+
+
+def _mode(mode: str | None, roles: Roles) -> Any:
+    if mode is None:
+        mode = "transmission" if roles.itrans or not roles.ifluor else "fluorescence"
+    signals = {"transmission": "itrans", "fluorescence": "ifluor", "electron yield": "ifluor"}
+    if mode not in signals:
+        raise ValueError(f"mode is {mode!r}; give one of {', '.join(map(repr, signals))}")
+    missing = [role for role in ("i0", signals[mode]) if getattr(roles, role) is None]
+    if missing:
+        example = ", ".join(f'"{role}": "<data key>"' for role in missing)
+        raise ValueError(
+            f"no detector is known as {' or '.join(missing)}, which {mode} needs; add it, or say "
+            f"which data key it is: roles={{{example}}}"
+        )
+    return mode
+
+
+def _fields(device: Any) -> list[str]:
+    fields = getattr(device, "hints", {}).get("fields", [])
+    return list(fields) or [device.name]
+
+
+def _position(axis: Any) -> MsgGenerator[float | None]:
+    """Where the axis is, or None where it does not say it as one number."""
+    try:
+        return float((yield from bps.rd(axis)))
+    except (TypeError, ValueError):
+        return None
+
+
+def _monochromator(energy: Movable) -> MsgGenerator[dict[str, Any]]:
+    """XDI's Mono family, from the device that the energy axis belongs to."""
+    parent = getattr(energy, "parent", None)
+    mono: dict[str, Any] = {}
+    for item, attribute in (("name", "crystal"), ("d_spacing", "d_spacing")):
+        signal = getattr(parent, attribute, None)
+        if isinstance(signal, Readable):
+            mono[item] = yield from bps.rd(signal)
+    return mono
