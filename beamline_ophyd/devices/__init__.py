@@ -1,0 +1,32 @@
+"""ophyd devices of an absorption beamline; the prefix says which one.
+
+>>> from beamline_ophyd.devices import Monochromator
+>>> mono = Monochromator("BL02:", name="mono")
+>>> mono.energy.user_readback.pvname
+'BL02:MONO:ENERGY.RBV'
+"""
+
+from ._axis import Axis, MotionError
+from ._connect import BeamlineConnectionError, connect
+from ._ion_chambers import CountError, IonChamber, IonChambers
+from ._monochromator import Monochromator
+from ._sample_stage import SampleStage
+from ._shutter import Shutter, ShutterError
+from ._simulation import Simulation
+from ._storage_ring import StorageRing
+
+__all__ = [
+    "Axis",
+    "BeamlineConnectionError",
+    "CountError",
+    "IonChamber",
+    "IonChambers",
+    "Monochromator",
+    "MotionError",
+    "SampleStage",
+    "Shutter",
+    "ShutterError",
+    "Simulation",
+    "StorageRing",
+    "connect",
+]

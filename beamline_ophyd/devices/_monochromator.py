@@ -1,0 +1,21 @@
+"""The double-crystal monochromator."""
+
+from ophyd import Component as Cpt
+from ophyd import Device, EpicsSignal, EpicsSignalRO
+
+from ._axis import Axis
+
+__all__ = ["Monochromator"]
+
+
+class Monochromator(Device):
+    """A double-crystal monochromator: energy in eV and Bragg angle in degrees.
+
+    Both are motors; the Bragg angle is the axis that moves, and the energy follows from it
+    and the d-spacing by Bragg's law.
+    """
+
+    energy = Cpt(Axis, "MONO:ENERGY", kind="hinted")
+    bragg = Cpt(Axis, "MONO:BRAGG")
+    crystal = Cpt(EpicsSignal, "MONO:CRYSTAL", string=True, kind="config")
+    d_spacing = Cpt(EpicsSignalRO, "MONO:DSPACING", kind="config")

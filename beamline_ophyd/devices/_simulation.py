@@ -1,0 +1,24 @@
+"""Control of the simulation behind the device server."""
+
+from ophyd import Component as Cpt
+from ophyd import Device, EpicsSignal, EpicsSignalRO
+
+__all__ = ["Simulation"]
+
+
+class Simulation(Device):
+    """What only the simulated beamline has: its speed, its seed, its noise.
+
+    That these PVs answer is how a session knows that its data are simulated.
+
+    Attributes
+    ----------
+    mu_offset : EpicsSignalRO
+        What ln(I0/It) of a measured spectrum on the holder has more than its file says: the
+        one constant that stands for the unknown gains of the measurement.
+    """
+
+    mu_offset = Cpt(EpicsSignalRO, "SAMPLE:OFFSET", auto_monitor=False)
+    speed = Cpt(EpicsSignal, "SIM:SPEED", kind="config")
+    seed = Cpt(EpicsSignal, "SIM:SEED", kind="config")
+    noise = Cpt(EpicsSignal, "SIM:NOISE", string=True, kind="config")
