@@ -1,0 +1,225 @@
+"""One run as data: columns, units and metadata, wherever it comes from."""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .formats.hdf5 import write_tree
+from .formats.journal import dumps, read_journal
+from .formats.nexus_read import read_run
+from .formats.nxxas import nexus_tree
+from .formats.problems import OutputError
+from .formats.run import Document, Run, RunBuilder
+from .formats.spectrum import (
+    MAPPING_EXAMPLE,
+    Measurement,
+    Spectrum,
+    measurement,
+    merge,
+    read_metadata,
+)
+from .metadata import Roles, RunMetadata
+
+__all__ = ["ScanData"]
+
+
+@dataclass(frozen=True, eq=False)
+class ScanData:
+    """The columns, units and metadata of one run.
+
+    Made by :meth:`from_documents`, :meth:`from_journal`, :meth:`from_nexus` or
+    :meth:`from_tiled`. Two are equal when their documents are, to the last bit.
+
+    Parameters
+    ----------
+    run : Run
+        The documents, with their events as columns.
+    mapping : mapping, optional
+        Role to data key (and ``mode``), for absorption runs whose start document does
+        not say it: ``{"energy": "mono_energy", "i0": "I0", "itrans": "It"}``.
+
+    Examples
+    --------
+    >>> keys = {"energy": {"units": "eV"}, "i0": {}, "itrans": {}}
+    >>> page = {"descriptor": "d", "seq_num": [1, 2], "time": [0.0, 1.0], "uid": ["a", "b"],
+    ...         "data": {"energy": [7100.0, 7120.0], "i0": [4.0, 4.0], "itrans": [4.0, 2.0]}}
+    >>> data = ScanData.from_documents(
+    ...     [("start", {"uid": "r", "time": 0.0}),
+    ...      ("descriptor", {"uid": "d", "name": "primary", "data_keys": keys}),
+    ...      ("event_page", page)],
+    ...     mapping={"energy": "energy", "i0": "i0", "itrans": "itrans"})
+    >>> mu, mu_errors = data.mu()
+    >>> [round(float(x), 3) for x in mu], mu_errors
+    ([0.0, 0.693], None)
+    """
+
+    run: Run = field(repr=False)
+    mapping: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_documents(
+        cls, documents: Iterable[Document], *, mapping: Mapping[str, Any] | None = None
+    ) -> "ScanData":
+        """Read the documents of one run, in any of their forms.
+
+        Raises
+        ------
+        ValueError
+            When there is no start document, or documents of another run are among them.
+        """
+        builder = RunBuilder()
+        for name, doc in documents:
+            builder.add(name, doc)
+        return cls(builder.snapshot(), mapping)
+
+    @classmethod
+    def from_journal(
+        cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None
+    ) -> "ScanData":
+        """Read a journal, also one that was cut short."""
+        return cls.from_documents(read_journal(path).documents, mapping=mapping)
+
+    @classmethod
+    def from_nexus(
+        cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None
+    ) -> "ScanData":
+        """Read a NeXus file: a finished one, one that still grows, or another program's NXxas."""
+        run, found = read_run(path)
+        return cls(run, found if mapping is None else mapping)
+
+    @classmethod
+    def from_tiled(cls, run: Any, *, mapping: Mapping[str, Any] | None = None) -> "ScanData":
+        """Read a run from Tiled, such as ``connect().runs[uid]``."""
+        return cls.from_documents(((n, dict(d)) for n, d in run.documents()), mapping=mapping)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ScanData):
+            return NotImplemented
+        mine, theirs = (list(map(dumps, d.run.documents())) for d in (self, other))
+        return mine == theirs
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def uid(self) -> str:
+        """Uid of the run."""
+        return self.run.uid
+
+    @property
+    def columns(self) -> Mapping[str, np.ndarray]:
+        """Data key to the values of every event of the primary stream."""
+        stream = self.run.streams.get("primary")
+        return {} if stream is None else stream.columns
+
+    @property
+    def units(self) -> dict[str, str | None]:
+        """Data key to unit; None where the run does not say."""
+        stream = self.run.streams.get("primary")
+        return {} if stream is None else {key: stream.units(key) for key in stream.columns}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Start and stop document (None if it never came), and the XDI families."""
+        start, stop = dict(self.run.start), self.run.stop
+        return {
+            "start": start,
+            "stop": None if stop is None else dict(stop),
+            "families": self.about.families,
+        }
+
+    @cached_property
+    def about(self) -> RunMetadata:
+        """Element, edge, sample and contract."""
+        return read_metadata(self.run.start)[0]
+
+    @property
+    def roles(self) -> Roles | None:
+        """Which data key plays which part; None for a run that is no absorption spectrum."""
+        return None if self._measurement is None else self._measurement.roles
+
+    @property
+    def mode(self) -> str | None:
+        """Mode of an absorption spectrum: transmission, fluorescence or electron yield."""
+        return None if self._measurement is None else self._measurement.mode
+
+    @property
+    def energy(self) -> np.ndarray:
+        """Energies of the merged spectrum, in eV."""
+        return self.merged().energy_ev
+
+    def mu(self, channel: str | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Absorption at :attr:`energy`, merged over the sweeps, and its standard deviation.
+
+        Parameters
+        ----------
+        channel : {"transmission", "fluorescence", "reference"}, optional
+            By default the run's mode.
+
+        Returns
+        -------
+        mu, mu_errors : ndarray, ndarray or None
+            See :meth:`beamline_ophyd.formats.spectrum.Spectrum.mu`.
+
+        Raises
+        ------
+        ValueError
+            When the run is no absorption spectrum or lacks a channel.
+        """
+        return self.merged().mu(channel or str(self.mode))
+
+    def merged(self) -> Spectrum:
+        """The spectrum of all sweeps together: energies, channels, photons, dwell times.
+
+        Raises
+        ------
+        ValueError
+            When the run is no absorption spectrum.
+        """
+        if self._measurement is None:
+            have = ", ".join(self.columns) or "none"
+            raise ValueError(
+                f"run {self.uid} does not say which of its data keys ({have}) are energy, i0 "
+                f"and the rest; give mapping={MAPPING_EXAMPLE}"
+            )
+        return merge(self.run, self._measurement)
+
+    @cached_property
+    def _measurement(self) -> Measurement | None:
+        return measurement(self.run, self.mapping)
+
+    def to_nexus(self, path: str | Path, *, mode: str = "w-", compression: int = 4) -> Path:
+        """Write the run as a NeXus file, NXxas where it is an absorption spectrum.
+
+        Parameters
+        ----------
+        mode : {"w-", "w"}
+            Refuse or replace an existing file.
+        compression : int
+            gzip level of large arrays, 0 for none.
+
+        Raises
+        ------
+        OutputError
+            When the file exists and mode is "w-".
+        OSError
+            When it cannot be written.
+        """
+        path = Path(path)
+        if mode not in ("w-", "w"):
+            raise ValueError(f"mode is {mode!r}; give 'w-' or 'w'")
+        if mode == "w-" and path.exists():
+            raise OutputError(f"file {path} exists already; give mode='w' to replace it")
+        written = dt.datetime.now().astimezone().isoformat()
+        tree = nexus_tree(
+            self.run,
+            written=written,
+            mapping=self.mapping,
+            status=("unknown", "no stop document came"),
+        )
+        write_tree(path, tree, compression=compression)
+        return path

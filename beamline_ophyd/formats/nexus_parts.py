@@ -1,0 +1,232 @@
+"""Parts of a NeXus entry that every run has: times, users, sample, raw documents."""
+
+import datetime as dt
+import math
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from .journal import dumps
+from .names import safe_nexus_name
+from .run import Run, Stream
+from .tree import Field, Group
+
+__all__ = [
+    "DISTRIBUTION",
+    "LAYOUT_ATTRIBUTE",
+    "LAYOUT_VERSION",
+    "bluesky_collection",
+    "fields_of",
+    "header",
+    "iso_time",
+    "number",
+    "program_version",
+    "sample",
+    "text",
+    "unique_names",
+    "users",
+]
+
+DISTRIBUTION = "beamline-ophyd"
+
+LAYOUT_ATTRIBUTE = "beamline_ophyd_layout"
+LAYOUT_VERSION = 1
+"""Version of the arrangement of groups and fields; readers of older ones stay."""
+
+JSON = {"encoding": "json"}
+
+
+def program_version() -> str:
+    """Version of the installed distribution."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def iso_time(seconds: Any) -> str | None:
+    """Seconds since 1970 as ISO 8601 with the offset of the place; None if it is no time."""
+    if not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+        return None
+    try:
+        return dt.datetime.fromtimestamp(seconds).astimezone().isoformat()
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def text(value: Any) -> Field:
+    """A text field; characters that HDF5 cannot hold are replaced."""
+    return Field(_clean(value))
+
+
+def _clean(value: Any) -> str:
+    return str(value).replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
+def number(value: Any, units: str, **options: Any) -> Field:
+    """A number or array of them with its units; dimensionless is the empty unit."""
+    return Field(value, {"units": _clean(units)}, **options)
+
+
+def unique_names(keys: Iterable[str]) -> dict[str, str]:
+    """Key to NeXus name, each name once."""
+    names: dict[str, str] = {}
+    for key in keys:
+        name = base = safe_nexus_name(key)
+        count = 1
+        while name in names.values():
+            count += 1
+            name = f"{base}_{count}"
+        names[key] = name
+    return names
+
+
+def fields_of(values: Mapping[str, Any], keys: Mapping[str, Any] | None = None) -> dict[str, Field]:
+    """Any mapping as fields: numbers and texts as they are, anything else as JSON.
+
+    Parameters
+    ----------
+    keys : mapping, optional
+        Descriptions of the values with their ``units``.
+    """
+    fields = {}
+    for key, name in unique_names(values).items():
+        value = values[key]
+        about = (keys or {}).get(key) or {}
+        array = np.asarray(value) if not isinstance(value, Mapping) else np.asarray(None)
+        if isinstance(value, str):
+            fields[name] = text(value)
+        elif array.dtype.kind in "biuf" and array.size:
+            fields[name] = number(value if array.ndim == 0 else array, about.get("units") or "")
+        elif value is not None:
+            fields[name] = Field(dumps(value), JSON)
+    return fields
+
+
+def header(run: Run, title: str) -> dict[str, Field | Group]:
+    """Title, times, identifiers and program of an entry."""
+    start, stop = run.start, run.stop or {}
+    items: dict[str, Field | Group] = {"title": text(start.get("title") or title)}
+    if began := iso_time(start.get("time")):
+        items["start_time"] = text(began)
+    if ended := iso_time(stop.get("time")):
+        items["end_time"] = text(ended)
+        if began:
+            items["duration"] = number(max(0, round(stop["time"] - start["time"])), "s")
+    items["entry_identifier_uuid"] = text(run.uid)
+    if start.get("scan_id") is not None:
+        items["entry_identifier"] = text(start["scan_id"])
+    for key in ("proposal", "proposal_id"):
+        if isinstance(start.get(key), (str, int)):
+            items["experiment_identifier"] = text(start[key])
+    versions = start.get("versions")
+    version = versions.get("bluesky") if isinstance(versions, Mapping) else None
+    items["program_name"] = Field("bluesky", {"version": str(version)} if version else {})
+    return items | users(start)
+
+
+def users(start: Mapping[str, Any]) -> dict[str, Group]:
+    """NXuser groups of whoever the start document names."""
+    given = next((start[k] for k in ("users", "user", "operator", "user_name") if start.get(k)), ())
+    people = given if isinstance(given, (list, tuple)) else [given]
+    groups = {}
+    for count, person in enumerate(people, start=1):
+        about = person if isinstance(person, Mapping) else {"name": str(person)}
+        name = "user" if count == 1 else f"user_{count}"
+        groups[name] = Group("NXuser", fields_of(about))
+    return groups
+
+
+def sample(about: Mapping[str, Any]) -> Group:
+    """NXsample from the items of the Sample family."""
+    items: dict[str, Field | Group] = {"name": text(about.get("name") or "unknown")}
+    for key, name in (("formula", "chemical_formula"), ("prep", "description")):
+        if isinstance(about.get(key), str):
+            items[name] = text(about[key])
+    return Group("NXsample", items)
+
+
+def _outcome(run: Run, unfinished: tuple[str, str]) -> dict[str, Field]:
+    """How a run ended, and how much of what was planned it took."""
+    status, reason = unfinished
+    if run.stop is not None:
+        status, reason = run.stop.get("exit_status", "unknown"), run.stop.get("reason") or ""
+    stream = run.streams.get("primary")
+    items = {
+        "exit_status": text(status),
+        "exit_reason": text(reason),
+        "points_taken": number(0 if stream is None else len(stream), ""),
+    }
+    planned = run.start.get("num_points")
+    if isinstance(planned, int):
+        items["points_planned"] = number(planned, "")
+    return items
+
+
+def bluesky_collection(run: Run, unfinished: tuple[str, str]) -> Group:
+    """All that Bluesky said of a run: how it ended, raw documents, and every event.
+
+    Parameters
+    ----------
+    unfinished : tuple of str
+        Exit status and reason while there is no stop document.
+    """
+    start, stop = run.start, run.stop
+    items: dict[str, Any] = {
+        "uid": text(run.uid),
+        "plan_name": text(start.get("plan_name") or "unknown"),
+        **_outcome(run, unfinished),
+        "documents": Group(
+            "NXcollection",
+            {
+                "start": Field(dumps(start), JSON),
+                "descriptors": Field(
+                    _texts([dumps(d) for d in run.descriptors]), JSON, grows=True, append_only=True
+                ),
+                "external": Field(
+                    _texts([dumps(list(d)) for d in run.external]), JSON, grows=True,
+                    append_only=True,
+                ),
+                **({} if stop is None else {"stop": Field(dumps(stop), JSON)}),
+            },
+        ),
+    }  # fmt: skip
+    names = unique_names(run.streams)
+    streams = {names[name]: _stream(stream) for name, stream in run.streams.items()}
+    return Group("NXcollection", {**items, "streams": Group("NXcollection", streams)})
+
+
+def _stream(stream: Stream) -> Group:
+    def events(value: np.ndarray, attrs: Mapping[str, Any] | None = None) -> Field:
+        return Field(value, attrs or {}, grows=True, append_only=True)
+
+    names = unique_names(stream.columns)
+    data, stamps = {}, {}
+    for key, values in stream.columns.items():
+        attrs: dict[str, Any] = {"data_key": dumps(key)}
+        if key in stream.json_columns:
+            attrs |= JSON
+        elif values.dtype.kind in "biuf":
+            attrs["units"] = _clean(stream.units(key) or "")
+        data[names[key]] = events(values, attrs)
+        stamps[names[key]] = events(stream.timestamps[key], {"units": "s"})
+    return Group(
+        "NXcollection",
+        {
+            "seq_num": events(stream.seq_num, {"units": ""}),
+            "time": events(stream.time, {"units": "s"}),
+            "uid": events(stream.uids),
+            "descriptor": events(stream.descriptor, {"units": ""}),
+            "data": Group("NXcollection", data),
+            "timestamps": Group("NXcollection", stamps),
+        },
+        {"stream": dumps(stream.name)},
+    )
+
+
+def _texts(items: list[str]) -> np.ndarray:
+    array = np.empty(len(items), dtype=object)
+    array[:] = items
+    return array

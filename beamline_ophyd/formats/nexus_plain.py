@@ -1,0 +1,61 @@
+"""Something to plot for runs that no application definition covers."""
+
+from typing import Any
+
+from .nexus_parts import unique_names
+from .run import Run, Stream
+from .tree import Group, Link
+
+__all__ = ["plain_data"]
+
+
+def plain_data(run: Run, entry: str) -> Group | None:
+    """NXdata of any run: detectors that its hints name against the axes that it scanned.
+
+    Parameters
+    ----------
+    entry : str
+        Name of the entry that holds the collection ``bluesky``, to whose columns it links.
+
+    Returns
+    -------
+    Group or None
+        None where there is no number to plot.
+    """
+    stream = next((s for n, s in run.streams.items() if n == "primary"), None)
+    if stream is None:
+        others = [s for n, s in run.streams.items() if n != "baseline"]
+        stream = others[0] if others else None
+    if stream is None:
+        return None
+    numeric = [k for k, v in stream.columns.items() if v.dtype.kind in "biuf" and v.ndim == 1]
+    axes = [key for key in _scanned(run, stream) if key in numeric]
+    hinted = [key for key in _hinted(run, stream) if key in numeric and key not in axes]
+    signals = hinted or [key for key in numeric if key not in axes]
+    if not signals:
+        return None
+    where = f"/{entry}/bluesky/streams/{unique_names(run.streams)[stream.name]}"
+    names = unique_names(stream.columns)
+    items = {names[key]: Link(f"{where}/data/{names[key]}") for key in (*axes, *signals)}
+    attrs: dict[str, Any] = {"signal": names[signals[0]]}
+    if len(signals) > 1:
+        attrs["auxiliary_signals"] = [names[key] for key in signals[1:]]
+    if axes:
+        attrs["axes"] = [names[axes[0]]]
+        attrs |= {f"{names[key]}_indices": 0 for key in axes}
+    return Group("NXdata", items, attrs)
+
+
+def _scanned(run: Run, stream: Stream) -> list[str]:
+    fields, motors = run.dimensions(stream.name), run.start.get("motors")
+    named = motors if isinstance(motors, (list, tuple)) else ()
+    return [*fields, *(str(m) for m in named if str(m) not in fields)]
+
+
+def _hinted(run: Run, stream: Stream) -> list[str]:
+    found = []
+    for descriptor in run.descriptors:
+        if descriptor.get("name") == stream.name:
+            for hint in (descriptor.get("hints") or {}).values():
+                found += [key for key in hint.get("fields") or [] if key not in found]
+    return found

@@ -1,0 +1,219 @@
+"""Runs read back from NeXus files: this project's own, and anybody's NXxas."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from beamline_ophyd.metadata import CHANNELS
+
+from .columns import TEXT
+from .hdf5 import open_to_read
+from .journal import loads
+from .nexus_parts import LAYOUT_ATTRIBUTE, LAYOUT_VERSION
+from .run import Run, RunBuilder, Stream
+
+__all__ = ["ReadError", "read_run"]
+
+
+class ReadError(ValueError):
+    """A file that holds no run that can be read; the message says what was looked for."""
+
+
+def read_run(path: str | Path) -> tuple[Run, dict[str, str] | None]:
+    """The run in a NeXus file, finished or not.
+
+    Parameters
+    ----------
+    path : path
+        A file of this project, read back to the last bit, or an NXxas file of another
+        program, of which the entry-level or instrument arrays are read.
+
+    Returns
+    -------
+    run : Run
+    mapping : dict or None
+        Role to data key, for files of other programs.
+
+    Raises
+    ------
+    ReadError
+        When there is no entry, a file of another program has no energy or no channel, or
+        something in the file is not what its writer put there.
+    OSError
+        When it is no HDF5 file.
+    """
+    try:
+        return _read(path)
+    except (ReadError, OSError):
+        raise
+    except Exception as error:  # h5py and json raise all kinds on damaged files
+        raise ReadError(
+            f"{path} is damaged ({type(error).__name__}: {error}); its journal, where there is "
+            "one, holds the run too"
+        ) from error
+
+
+def _read(path: str | Path) -> tuple[Run, dict[str, str] | None]:
+    with open_to_read(path) as file:
+        entry = _entry(file, path)
+        version: Any = entry.attrs.get(LAYOUT_ATTRIBUTE)
+        if version is None:
+            return _foreign(entry, path)
+        if int(version) > LAYOUT_VERSION:
+            raise ReadError(
+                f"{path} has layout {version}, this program reads up to {LAYOUT_VERSION}; "
+                "install a newer beamline-ophyd"
+            )
+        return _own(_group(entry, "bluesky")), None
+
+
+def _entry(file: h5py.File, path: str | Path) -> h5py.Group:
+    default = file.attrs.get("default")
+    names = [str(default)] if default is not None and default in file else list(file)
+    for name in names:
+        node = file[name]
+        if isinstance(node, h5py.Group) and node.attrs.get("NX_class") == "NXentry":
+            return node
+    raise ReadError(f"{path} holds no NXentry; a NeXus file has one at its root")
+
+
+def _own(collection: h5py.Group) -> Run:
+    documents = _group(collection, "documents")
+    descriptors = tuple(loads(text) for text in _values(documents, "descriptors"))
+    streams = {}
+    for node in _group(collection, "streams").values():
+        name = loads(node.attrs["stream"])
+        keys: dict[str, Any] = {}
+        for descriptor in descriptors:
+            if descriptor["name"] == name:
+                keys.update(descriptor.get("data_keys") or {})
+        streams[name] = _stream(node, name, keys)
+    order = [d["name"] for d in descriptors]
+    return Run(
+        start=loads(_values(documents, "start")),
+        stop=loads(_values(documents, "stop")) if "stop" in documents else None,
+        descriptors=descriptors,
+        streams=dict(sorted(streams.items(), key=lambda item: order.index(item[0]))),
+        external=tuple((name, doc) for name, doc in map(loads, _values(documents, "external"))),
+    )
+
+
+def _stream(node: h5py.Group, name: str, keys: Mapping[str, Any]) -> Stream:
+    data, stamps = _group(node, "data"), _group(node, "timestamps")
+    by_key = {loads(dataset.attrs["data_key"]): part for part, dataset in data.items()}
+    ordered = [k for k in keys if k in by_key] + [k for k in by_key if k not in keys]
+    return Stream(
+        name=name,
+        data_keys=keys,
+        columns={key: _values(data, by_key[key]) for key in ordered},
+        timestamps={key: _values(stamps, by_key[key]) for key in ordered},
+        json_columns=frozenset(k for k in ordered if "encoding" in data[by_key[k]].attrs),
+        seq_num=_values(node, "seq_num"),
+        time=_values(node, "time"),
+        uids=_values(node, "uid"),
+        descriptor=_values(node, "descriptor"),
+    )
+
+
+def _group(parent: h5py.Group, name: str) -> h5py.Group:
+    node = parent.get(name)
+    if not isinstance(node, h5py.Group):
+        raise ReadError(f"{parent.file.filename} lacks the group {parent.name}/{name}")
+    return node
+
+
+def _values(parent: h5py.Group, name: str) -> Any:
+    dataset = parent.get(name)
+    if not isinstance(dataset, h5py.Dataset):
+        raise ReadError(f"{parent.file.filename} lacks the dataset {parent.name}/{name}")
+    if not h5py.check_string_dtype(dataset.dtype):
+        return dataset[()]
+    values = dataset.asstr()[()]
+    return values if isinstance(values, str) else np.asarray(values, dtype=TEXT)
+
+
+_FOREIGN = {
+    "energy": ("energy", "instrument/monochromator/energy", "data/energy"),
+    "i0": ("instrument/i0/data", "instrument/incoming_beam/data", "monitor/data"),
+    "itrans": ("instrument/itrans/data",),
+    "ifluor": ("instrument/ifluor/data",),
+    "irefer": ("instrument/iref/data", "instrument/irefer/data"),
+}
+
+
+def _foreign(entry: h5py.Group, path: str | Path) -> tuple[Run, dict[str, str]]:
+    """Arrays of equal length under the names of the two NXxas definitions, as one stream."""
+    columns: dict[str, np.ndarray] = {}
+    units: dict[str, str] = {}
+    for role, places in _FOREIGN.items():
+        for place in places:
+            node = entry.get(place)
+            if role not in columns and isinstance(node, h5py.Dataset) and node.ndim == 1:
+                columns[role] = node[()]
+                units[role] = str(node.attrs.get("units", ""))
+    mode = _text(entry, "data/mode") or "Transmission"
+    beam = entry.get("instrument/absorbed_beam/data")
+    signal = "itrans" if mode == "Transmission" else "ifluor"
+    if signal not in columns and isinstance(beam, h5py.Dataset):
+        columns[signal] = beam[()]
+    if "energy" not in columns or not columns.keys() & {c.role for c in CHANNELS}:
+        looked = ", ".join(place for places in _FOREIGN.values() for place in places)
+        raise ReadError(f"{path}: no energy and detector arrays in {entry.name}; tried {looked}")
+    mapping = {"mode": "transmission" if signal == "itrans" else "fluorescence"}
+    return _as_run(entry, columns, units), mapping | {role: role for role in columns}
+
+
+def _as_run(entry: h5py.Group, columns: dict[str, np.ndarray], units: dict[str, str]) -> Run:
+    rows = len(columns["energy"])
+    columns = {role: values for role, values in columns.items() if len(values) == rows}
+    began = _seconds(_text(entry, "start_time"))
+    uid = _text(entry, "entry_identifier_uuid") or str(uuid.uuid4())
+    start: dict[str, Any] = {"uid": uid, "time": began, "title": _text(entry, "title") or ""}
+    if sample := _text(entry, "sample/name"):
+        start["Sample"] = {"name": sample}
+    if element := _text(entry, "element/symbol"):
+        start["Element"] = {"symbol": element, "edge": _text(entry, "edge/name")}
+    keys = {
+        role: {"source": f"{entry.name}", "dtype": "number", "shape": [], "units": units.get(role)}
+        for role in columns
+    }
+    builder = RunBuilder()
+    builder.add("start", start)
+    builder.add(
+        "descriptor",
+        {"uid": f"{uid}-primary", "run_start": uid, "name": "primary", "time": began,
+         "data_keys": keys, "configuration": {}},
+    )  # fmt: skip
+    page = {
+        "descriptor": f"{uid}-primary",
+        "seq_num": list(range(1, rows + 1)),
+        "time": [began] * rows,
+        "uid": [f"{uid}-{row + 1}" for row in range(rows)],
+        "data": columns,
+        "timestamps": {role: [began] * rows for role in columns},
+    }
+    builder.add("event_page", page)
+    builder.add(
+        "stop", {"uid": f"{uid}-stop", "run_start": uid, "time": began, "exit_status": "success"}
+    )
+    return builder.snapshot()
+
+
+def _text(entry: h5py.Group, path: str) -> str | None:
+    node = entry.get(path)
+    if not isinstance(node, h5py.Dataset) or not h5py.check_string_dtype(node.dtype):
+        return None
+    value = node.asstr()[()]
+    return str(value if isinstance(value, str) else np.asarray(value).ravel()[0])
+
+
+def _seconds(time: str | None) -> float:
+    try:
+        return dt.datetime.fromisoformat(time or "").timestamp()
+    except ValueError:
+        return 0.0

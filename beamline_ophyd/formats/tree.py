@@ -1,0 +1,218 @@
+"""NeXus trees as plain objects, and the one function that puts them into an HDF5 file.
+
+A tree is built anew whenever something changed; :class:`TreeWriter` writes what differs
+from the last time. A live file and one written at once thus share all their code.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+import numpy as np
+
+__all__ = ["Field", "Group", "Link", "TreeWriter"]
+
+COMPRESS_FROM_BYTES = 64 * 2**10
+"""Below this size gzip gains less than a chunk's overhead."""
+
+CHUNK_BYTES = 256 * 2**10
+
+
+@dataclass(frozen=True)
+class Field:
+    """A dataset: a number, a text, or an array of either.
+
+    Attributes
+    ----------
+    grows : bool
+        Whether later trees may have more rows.
+    append_only : bool
+        Whether rows that were written never change.
+    """
+
+    value: Any
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    grows: bool = False
+    append_only: bool = False
+
+    @property
+    def array(self) -> np.ndarray:
+        """The value as numpy has it; texts as objects."""
+        value = self.value
+        return np.asarray(value, dtype=object) if isinstance(value, str) else np.asarray(value)
+
+
+@dataclass(frozen=True)
+class Link:
+    """A hard link to another node, by its absolute path in the file."""
+
+    target: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group with its NeXus class."""
+
+    nx_class: str
+    items: Mapping[str, "Field | Group | Link"] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+    def walk(self, path: str) -> Iterator[tuple[str, "Field | Group | Link"]]:
+        """All nodes below, parents first, with their absolute paths."""
+        for name, node in self.items.items():
+            below = f"{path.rstrip('/')}/{name}"
+            yield below, node
+            if isinstance(node, Group):
+                yield from node.walk(below)
+
+
+class TreeWriter:
+    """Keeps an HDF5 file equal to the latest tree, writing only what changed.
+
+    Parameters
+    ----------
+    file : h5py.File
+    live : bool
+        Whether further trees follow: fields that grow are made so that they can.
+    compression : int
+        gzip level of arrays of more than 64 kB, 0 for none.
+    expected_rows : int
+        Rows that growing fields will probably have; decides chunk and compression.
+    """
+
+    def __init__(
+        self, file: h5py.File, *, live: bool = False, compression: int = 4, expected_rows: int = 0
+    ) -> None:
+        self._file = file
+        self._live = live
+        self._compression = compression
+        self._expected = expected_rows
+        self._written: dict[str, Field] = {}
+        self._attrs: dict[str, dict[str, Any]] = {}
+        self._links: dict[str, str] = {}
+        self._paths: set[str] = set()
+
+    def write(self, root: Group) -> None:
+        """Bring the file to this tree."""
+        targets: dict[str, dict[str, Any]] = {}
+        nodes = dict(root.walk("/"))
+        self._remove_vanished(nodes)
+        for node in nodes.values():
+            if isinstance(node, Link):
+                targets.setdefault(node.target, {})["target"] = node.target
+        self._set_attrs("/", {"NX_class": root.nx_class, **root.attrs})
+        for path, node in nodes.items():
+            if isinstance(node, Group):
+                if path not in self._attrs:
+                    self._file.require_group(path)
+                given = {"NX_class": node.nx_class, **node.attrs}
+            elif isinstance(node, Field):
+                self._write_field(path, node)
+                given = dict(node.attrs)
+            else:
+                continue
+            self._set_attrs(path, {**given, **targets.get(path, {})})
+        for path, node in nodes.items():
+            if isinstance(node, Link):
+                self._link(path, node.target)
+
+    def _remove_vanished(self, nodes: Mapping[str, Any]) -> None:
+        for path in sorted(self._paths - set(nodes), reverse=True):
+            if path in self._file:
+                self._remove(path)
+            self._written.pop(path, None)
+            self._attrs.pop(path, None)
+            self._links.pop(path, None)
+        self._paths = set(nodes)
+
+    def _link(self, path: str, target: str) -> None:
+        if self._links.get(path) == target:
+            return
+        if path in self._file:
+            del self._file[path]
+        self._file[path] = self._file[target]
+        self._links[path] = target
+
+    def _set_attrs(self, path: str, attrs: Mapping[str, Any]) -> None:
+        known = self._attrs.setdefault(path, {})
+        for name, value in attrs.items():
+            if name not in known or not _same(known[name], value):
+                self._file[path].attrs[name] = value
+                known[name] = value
+
+    def _write_field(self, path: str, node: Field) -> None:
+        array, before = node.array, self._written.get(path)
+        if before is not None:
+            if self._update(path, node, array, before.array):
+                self._written[path] = node
+                return
+            self._remove(path)
+        self._create(path, node, array)
+        self._written[path] = node
+
+    def _update(self, path: str, node: Field, array: np.ndarray, old: np.ndarray) -> bool:
+        """Write the difference into the dataset; False if it takes another dataset."""
+        if array.dtype != old.dtype or array.shape[1:] != old.shape[1:] or array.ndim != old.ndim:
+            return False
+        dataset = self._file[path]
+        assert isinstance(dataset, h5py.Dataset)
+        if array.shape != old.shape:
+            if not (node.grows and self._live):
+                return False
+            dataset.resize(array.shape)
+        if array.ndim == 0:
+            if not _same(array.item(), old.item()):
+                dataset[()] = array.item()
+            return True
+        first = min(len(old), len(array))
+        if not node.append_only:
+            first = _first_difference(old[:first], array[:first])
+        if first < len(array):
+            dataset[first:] = array[first:]
+        return True
+
+    def _create(self, path: str, node: Field, array: np.ndarray) -> None:
+        dtype = h5py.string_dtype() if array.dtype == object else array.dtype
+        if array.ndim == 0:
+            self._file.create_dataset(path, data=array.item(), dtype=dtype)
+            return
+        grows = node.grows and self._live
+        rows = max(len(array), self._expected if grows else 0)
+        row_bytes = max(1, array.itemsize * int(np.prod(array.shape[1:])))
+        options: dict[str, Any] = {}
+        is_large = rows * row_bytes >= COMPRESS_FROM_BYTES
+        if grows or is_large:
+            chunk = int(np.clip(CHUNK_BYTES // row_bytes, 1, max(rows, 64)))
+            options["chunks"] = (chunk, *array.shape[1:])
+        if grows:
+            options["maxshape"] = (None, *array.shape[1:])
+        if is_large and self._compression and array.dtype != object:
+            options |= {"compression": "gzip", "compression_opts": self._compression}
+            options["shuffle"] = True
+        self._file.create_dataset(path, data=array, dtype=dtype, **options)
+
+    def _remove(self, path: str) -> None:
+        """Remove a dataset that is replaced, with all that was known of it and its links."""
+        del self._file[path]
+        self._attrs.pop(path, None)
+        self._links = {link: target for link, target in self._links.items() if target != path}
+
+
+def _first_difference(old: np.ndarray, new: np.ndarray) -> int:
+    """First row at which two arrays of one shape differ in a bit; their length if nowhere."""
+    if not len(old) or old is new:
+        return len(old)
+    if old.dtype == object:
+        differs = old != new
+    else:
+        flat = (np.ascontiguousarray(a).view(np.uint8).reshape(len(a), -1) for a in (old, new))
+        differs = np.any(np.not_equal(*flat), axis=1)
+    return int(np.argmax(differs)) if differs.any() else len(old)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        a, b = np.asarray(a), np.asarray(b)
+        return a.dtype == b.dtype and a.shape == b.shape and bool(np.all(a == b))
+    return type(a) is type(b) and (a == b or (a != a and b != b))

@@ -1,0 +1,42 @@
+"""Documents in, files and streams out: callbacks for the RunEngine.
+
+    from beamline_ophyd.callbacks import Journal, NXxasWriter
+
+Each is a ``callback(name, doc)`` for ``RE.subscribe`` and knows documents only, never
+a plan or a device. On the RunEngine's thread only the journal writes; the others work
+on threads of their own and never raise into the RunEngine.
+"""
+
+if __name__ != "beamline_ophyd.callbacks":
+    raise ImportError(
+        f"the callbacks of beamline-ophyd cannot be imported as {__name__!r}; "
+        "use `import beamline_ophyd.callbacks`"
+    )
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .journal import Journal
+    from .nxxas import NXxasWriter
+    from .progress import ScanProgress
+    from .tiled import TiledPublisher
+
+_HOMES = {
+    "Journal": "journal",
+    "NXxasWriter": "nxxas",
+    "ScanProgress": "progress",
+    "TiledPublisher": "tiled",
+}
+
+__all__ = ["Journal", "NXxasWriter", "ScanProgress", "TiledPublisher"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,154 @@
+"""The NeXus file of one run while it grows."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from beamline_ophyd.formats.hdf5 import MemoryFile, move_to_free_name, replace_file
+from beamline_ophyd.formats.nxxas import nexus_tree
+from beamline_ophyd.formats.run import RunBuilder
+
+from ._output import Style
+
+__all__ = ["LiveFile"]
+
+PART_SUFFIX = ".part"
+
+
+@dataclass
+class LiveFile:
+    """One run, its file in memory, and the part file on disk that follows it.
+
+    Nothing of the run is lost by a disk that fails for a while: what could not be
+    written is written by the next :meth:`save` that succeeds.
+    """
+
+    folder: Path
+    name: Path
+    style: Style
+    dirty: bool = False
+    ended: bool = False
+    _builder: RunBuilder = field(default_factory=RunBuilder)
+    _file: MemoryFile | None = None
+    _part: Path | None = None
+    _size: int = 0
+    _written: str = field(default_factory=lambda: dt.datetime.now().astimezone().isoformat())
+
+    def add(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Take a document; see :class:`~beamline_ophyd.formats.run.RunBuilder`."""
+        self._builder.add(name, doc)
+        self.dirty = True
+
+    @property
+    def final(self) -> Path:
+        """Where the finished file goes."""
+        return self.folder / self.name
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """The start document."""
+        return self._builder.start or {}
+
+    @property
+    def points(self) -> int:
+        """Events of the primary stream so far."""
+        return self._builder.points()
+
+    def restart(self, builder: RunBuilder) -> None:
+        """Go on with another reading of the same run, such as the journal's."""
+        self._builder = builder
+        self.dirty = True
+        self.release()
+
+    def save(self) -> int:
+        """Bring the part file to the present state of the run.
+
+        Returns
+        -------
+        int
+            Bytes written.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; what is on disk stays as it was.
+        """
+        self._write(("running", ""), sync=False)
+        self.dirty = False
+        return self._size
+
+    def finish(self, status: tuple[str, str] = ("unknown", "no stop document came")) -> Path:
+        """Write the whole run and give the file its final name.
+
+        Parameters
+        ----------
+        status : tuple of str
+            Exit status and reason of a run that has no stop document.
+
+        Returns
+        -------
+        Path
+            The final name, or the next free one if it is taken and not to be overwritten.
+        """
+        part = self._write(status, sync=True)
+        if self.style.overwrite:
+            part.replace(self.final)
+            path = self.final
+        else:
+            path = move_to_free_name(part, self.final)
+        self._part = None
+        self.dirty = False
+        self.release()
+        return path
+
+    def release(self) -> None:
+        """Give back the memory of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, status: tuple[str, str], *, sync: bool) -> Path:
+        tree = nexus_tree(
+            self._builder.snapshot(),
+            written=self._written,
+            definition=self.style.definition,
+            mapping=self.style.mapping,
+            status=status,
+        )
+        if self._file is None:
+            self._file = MemoryFile(
+                live=True, compression=self.style.compression, expected_rows=self._expected_rows
+            )
+        try:
+            self._file.write(tree)
+            image = self._file.image()
+        except BaseException:
+            self.release()
+            raise
+        part = self._part or self._reserve()
+        replace_file(part, image, sync=sync)
+        self._size = len(image)
+        return part
+
+    @property
+    def _expected_rows(self) -> int:
+        planned = self.start.get("num_points")
+        return min(planned, 100_000) if isinstance(planned, int) else 0
+
+    def _reserve(self) -> Path:
+        """A part file's name that nobody else writes to, beside the final name."""
+        if self.folder.is_dir():
+            self.final.parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while True:
+            stem = self.final.stem if number == 1 else f"{self.final.stem}-{number}"
+            part = self.final.with_name(f"{stem}{self.final.suffix}{PART_SUFFIX}")
+            try:
+                part.touch(exist_ok=False)
+            except FileExistsError:
+                number += 1
+            else:
+                self._part = part
+                return part

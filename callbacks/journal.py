@@ -1,0 +1,182 @@
+"""The journal: every document of a run on disk before anything else sees it."""
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from beamline_ophyd.formats.documents import RunIndex
+from beamline_ophyd.formats.journal import encode_line
+from beamline_ophyd.formats.names import safe_file_name
+from beamline_ophyd.formats.problems import Problem
+
+__all__ = ["Journal"]
+
+MAX_BACKLOG_BYTES = 64 * 2**20
+"""Lines kept in memory for a journal that cannot be written just now."""
+
+MAX_REMEMBERED = 10_000
+
+logger = logging.getLogger(__name__)
+
+
+class Journal:
+    """Writes every document of a run to ``FOLDER/<uid>.jsonl``, as it comes.
+
+    A line is handed to the operating system on the calling thread, so it survives the
+    death of the process, SIGKILL included. The files are readable by their owner only.
+    Runs may nest and interleave. See :mod:`beamline_ophyd.formats.journal` for the form
+    of a line and :func:`~beamline_ophyd.formats.journal.read_journal` to read one.
+
+    The journal never raises into the RunEngine. While a line cannot be written (disk
+    full, folder not writable) it is kept in memory and written with the next document;
+    a journal that is removed while its run goes on is written anew. Such trouble is
+    logged once a run and kept in :attr:`problems`.
+
+    Parameters
+    ----------
+    folder : path
+        Where the journals go; made when the first run starts.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> journal = Journal(tempfile.mkdtemp())
+    >>> journal("start", {"uid": "3f2a", "time": 1.5})
+    >>> journal("stop", {"uid": "99c1", "run_start": "3f2a", "exit_status": "success"})
+    >>> journal.path("3f2a").name
+    '3f2a.jsonl'
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).expanduser().absolute()
+        self.problems: list[Problem] = []
+        self._lock = threading.RLock()
+        self._index = RunIndex()
+        self._open: dict[str, _RunFile] = {}
+        self._paths: dict[str, Path] = {}
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Write a document; never raises."""
+        try:
+            with self._lock:
+                self._write(name, doc)
+        except Exception as error:
+            self._report("", f"{name} document was not written: {error!r}", error)
+
+    def path(self, uid: str) -> Path:
+        """File of a run; for a run not seen by this journal, where its file would be."""
+        with self._lock:
+            return self._paths.get(uid) or self._path_for(uid)
+
+    def close(self) -> None:
+        """Close the files of runs that are still open; their next document reopens them."""
+        with self._lock:
+            for run, file in list(self._open.items()):
+                self._end(run, file)
+
+    def _write(self, name: str, doc: Mapping[str, Any]) -> None:
+        run = self._index.run_of(name, doc)
+        if run is None:
+            self._report("", f"a {name} document belongs to no run that is open; it is not kept")
+            return
+        file = self._open.get(run)
+        if file is None:
+            path = self._paths.get(run)
+            file = _RunFile(path or self._path_for(run), fresh=path is None)
+            self._open[run] = file
+        error = file.add(encode_line(name, doc))
+        self._paths[run] = file.path
+        if error is not None:
+            self._report(run, f"{file.path}: {error}; lines are kept in memory and tried again")
+        if file.lost:
+            self._report(run, f"{file.path}: more than {MAX_BACKLOG_BYTES} bytes could not be "
+                         "written; this journal has lost lines")  # fmt: skip
+        if name == "stop":
+            self._end(run, file)
+            self._index.forget(run)
+            while len(self._paths) > MAX_REMEMBERED:
+                self._paths.pop(next(iter(self._paths)))
+
+    def _end(self, run: str, file: "_RunFile") -> None:
+        if file.backlog:
+            self._report(run, f"{file.path}: {len(file.backlog)} bytes were never written")
+        file.close()
+        self._open.pop(run, None)
+
+    def _path_for(self, uid: str) -> Path:
+        return self.folder / f"{safe_file_name(uid)}.jsonl"
+
+    def _report(self, run: str, message: str, error: BaseException | None = None) -> None:
+        problem = Problem(run, message)
+        if problem not in self.problems:
+            self.problems.append(problem)
+            logger.error("journal: %s", problem, exc_info=error)
+
+
+class _RunFile:
+    """One journal on disk, and the lines that could not be written yet."""
+
+    def __init__(self, path: Path, *, fresh: bool) -> None:
+        self.path = path
+        self.backlog = bytearray()
+        self.lost = False
+        self._fresh = fresh
+        self._fd: int | None = None
+
+    def add(self, line: bytes) -> Exception | None:
+        """Write a line, with what is left of earlier ones; the error if that failed."""
+        if len(self.backlog) + len(line) > MAX_BACKLOG_BYTES:
+            self.lost = True
+        else:
+            self.backlog += line
+        try:
+            if self._fd is None:
+                self._open()
+            elif os.fstat(self._fd).st_nlink == 0:
+                self._restore(self._fd)
+            self._flush()
+        except OSError as error:
+            return error
+        return None
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+        if not self._fresh:
+            self._fd = os.open(self.path, flags, 0o600)
+            return
+        stem, number = self.path.stem, 1
+        while self._fd is None:
+            try:
+                self._fd = os.open(self.path, flags | os.O_EXCL, 0o600)
+            except FileExistsError:
+                number += 1
+                self.path = self.path.with_name(f"{stem}-{number}.jsonl")
+
+    def _restore(self, removed: int) -> None:
+        """Write anew what was in a file that somebody removed: it can still be read."""
+        size = os.fstat(removed).st_size
+        self._fd, self._fresh = None, True
+        try:
+            self._open()
+        except OSError:
+            self._fd = removed
+            raise
+        content = bytearray()
+        while len(content) < size and (piece := os.pread(removed, size, len(content))):
+            content += piece
+        self.backlog[:0] = content
+        os.close(removed)
+
+    def _flush(self) -> None:
+        while self.backlog and self._fd is not None:
+            written = os.write(self._fd, self.backlog)
+            del self.backlog[:written]

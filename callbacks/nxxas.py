@@ -1,0 +1,330 @@
+"""NXxas files from documents, written while the run goes on."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from beamline_ophyd.formats.documents import RunIndex
+from beamline_ophyd.formats.journal import read_journal
+from beamline_ophyd.formats.problems import OutputError, Problem
+from beamline_ophyd.formats.run import builder_from
+from beamline_ophyd.formats.spectrum import read_metadata
+
+from ._live_file import LiveFile
+from ._naming import DEFAULT_TEMPLATE, FileNames
+from ._output import Style, check_folder
+from ._worker import DocumentWorker
+from .journal import Journal
+
+__all__ = ["NXxasWriter", "rebuild"]
+
+FLUSH_BYTES_PER_S = 50e6
+"""Rate at which files are brought to disk at most: above 25 MB that takes longer pauses.
+
+By size, not by the time that a flush took: on a busy machine that is mostly waiting, and a
+small file would fall behind."""
+
+QUEUE_POINTS = 1_000_000
+"""Points that may wait for the writer: a fly scan's pages come faster than they are written."""
+
+MAX_UNWRITTEN = 20
+"""Ended runs kept in memory because their files could not be written."""
+
+RETRY_S = 5.0
+"""Pause before a finished file that could not be written is tried again."""
+
+logger = logging.getLogger(__name__)
+
+
+class NXxasWriter:
+    """Writes each run to a NeXus file of its own, off the RunEngine's thread.
+
+    While the run goes on, ``NAME.nxs.part`` in the folder is a whole, valid file of all
+    but the last `flush_interval` seconds, whoever reads it and whatever happens to the
+    process. At the stop document it gets its final name.
+
+    Absorption spectra follow NXxas, see :mod:`beamline_ophyd.formats.nxxas`; any other
+    run becomes a plain entry. Which data key is energy, I0 and so on comes from the start
+    document's contract (:mod:`beamline_ophyd.metadata`), else from `mapping`, else from
+    the run's hints and the usual names.
+
+    The writer never raises into the RunEngine and never makes it wait. Trouble is logged
+    and kept in :attr:`problems`; a disk that is full or away is tried again at every
+    flush and after the run every few seconds, and :func:`rebuild` makes the file from the
+    run's journal at any later time.
+
+    Parameters
+    ----------
+    folder : path
+        Where the files go. It must exist; see :meth:`preflight`.
+    template : str
+        File name, with the fields of :mod:`beamline_ophyd.callbacks._naming`.
+    mode : {"w-", "w"}
+        What to do with an existing file: take the next free name, or replace it.
+    compression : int
+        gzip level of large arrays, 0 to 9.
+    flush_interval : float
+        Longest time, in s, by which the file is behind the run. Files of tens of
+        megabytes take longer to write and are behind by up to twenty times that long.
+    definition : str
+        Application definition of absorption spectra.
+    mapping : mapping, optional
+        Role to data key, and ``mode``, for absorption runs of plans that say neither:
+        ``{"energy": "mono_energy", "i0": "I0", "itrans": "It"}``.
+    journal : Journal, optional
+        From which points are filled in that had to be dropped when the writer could not
+        keep up. Subscribe the journal before the writer.
+    on_file : callable, optional
+        ``on_file(uid, path, start_document)`` on the writer's thread, once a file has its
+        final name.
+
+    Attributes
+    ----------
+    files : dict
+        Run uid to the path of its finished file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> writer = NXxasWriter(tempfile.mkdtemp(), template="{title}")
+    >>> writer("start", {"uid": "3f2a", "time": 1.7e9, "plan_name": "count"})
+    >>> writer("stop", {"uid": "7", "run_start": "3f2a", "time": 1.7e9, "exit_status": "success"})
+    >>> writer.wait(timeout=30.0)
+    True
+    >>> writer.files["3f2a"].name
+    'count.nxs'
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        template: str = DEFAULT_TEMPLATE,
+        mode: str = "w-",
+        compression: int = 4,
+        flush_interval: float = 0.5,
+        definition: str = "NXxas",
+        mapping: Mapping[str, Any] | None = None,
+        journal: Journal | None = None,
+        on_file: Callable[[str, Path, Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        self.folder = Path(folder).expanduser().absolute()
+        self.files: dict[str, Path] = {}
+        self._names = FileNames(template)
+        self._style = Style.checked(mode, compression, definition, mapping)
+        self._journal = journal
+        self._on_file = on_file
+        self._live: dict[str, LiveFile] = {}
+        self._index = RunIndex()
+        self._rest_until = 0.0
+        self._flush_interval = flush_interval
+        self._worker = DocumentWorker(
+            self._handle,
+            name="NXxas writer",
+            tick=self._flush,
+            tick_interval=flush_interval,
+            capacity=QUEUE_POINTS,
+        )
+
+    def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
+        """Take a document; returns at once and never raises."""
+        self._worker.put(name, doc)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What went wrong so far."""
+        return self._worker.problems
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until all documents so far are handled.
+
+        Returns
+        -------
+        bool
+            Whether all of them are on disk; False also when `timeout` seconds were too short.
+        """
+        done = self._worker.wait(timeout)
+        return done and not any(live.dirty for live in list(self._live.values()))
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Finish all files, those of runs without stop document too, and end the thread.
+
+        Returns
+        -------
+        bool
+            False when `timeout` seconds were not enough.
+        """
+        self._worker.put("close", {})
+        return self._worker.close(timeout)
+
+    def preflight(self, md: Mapping[str, Any], *, num_points: int) -> None:
+        """Check before a run opens that its file can be written.
+
+        Parameters
+        ----------
+        md : mapping
+            What is known of the start document.
+        num_points : int
+            Events that the run will have.
+
+        Raises
+        ------
+        OutputError
+            When the folder is missing, not writable or too full, or the file exists.
+        """
+        check_folder(self.folder, num_points)
+        path = self._names.path_if_known(md)
+        if path is not None and not self._style.overwrite and (self.folder / path).exists():
+            raise OutputError(
+                f"file {self.folder / path} exists already and the writer's mode is 'w-'; move "
+                "it away, use mode='w' to replace it, or a template with {uid8} or {scan_id}"
+            )
+
+    def _handle(self, name: str, doc: Mapping[str, Any]) -> None:
+        if name == "close":
+            for run in list(self._live):
+                self._finish(run)
+            return
+        run = self._index.run_of(name, doc)
+        if name == "start" and run is not None and run not in self._live:
+            self._live[run] = LiveFile(self.folder, self._names.path(doc), self._style)
+        if run is None or run not in self._live:
+            raise LookupError("it belongs to no run that is open; it is not written")
+        live = self._live[run]
+        live.add(name, doc)
+        if name == "start":
+            self._check_start(run, live)
+        elif name == "stop":
+            self._index.forget(run)
+            self._finish(run)
+
+    def _check_start(self, run: str, live: LiveFile) -> None:
+        about, trouble = read_metadata(live.start)
+        if trouble:
+            self._worker.report(run, trouble)
+        if about.xafs is not None and not (about.element and about.edge):
+            logger.warning(
+                "NXxas writer: run %s does not say its edge, so the file lacks fields that the "
+                'draft of NXxas requires; give md={"Element": {"symbol": "Fe", "edge": "K"}}',
+                run,
+            )
+        if live.final.exists() and not self._style.overwrite:
+            logger.warning("NXxas writer: %s exists; the next free name is taken", live.final)
+
+    def _finish(self, run: str) -> None:
+        live = self._live[run]
+        live.ended = True
+        try:
+            if self._worker.has_gap(run):
+                self._heal(run, live)
+            path = live.finish()
+        except Exception as error:
+            live.release()
+            self._worker.report(run, self._unwritten(run, live, error), error)
+            self._let_go()
+            self._worker.tick_again(RETRY_S)
+            return
+        self._live.pop(run)
+        self._worker.forget(run)
+        self.files[run] = path
+        logger.info("NXxas writer: %s, %d points", path, live.points)
+        if self._on_file is not None:
+            try:
+                self._on_file(run, path, live.start)
+            except Exception as error:
+                self._worker.report(run, f"on_file for {path}: {error!r}", error)
+
+    def _unwritten(self, run: str, live: LiveFile, error: Exception) -> str:
+        message = f"file {live.final} could not be written: {error}; it is tried again"
+        if self._journal is None:
+            return message
+        journal = str(self._journal.path(run))
+        return f"{message}, and rebuild({journal!r}, FOLDER) makes it at any time"
+
+    def _let_go(self) -> None:
+        """Keep no more ended runs in memory than some: their journals hold them too."""
+        ended = [run for run, live in self._live.items() if live.ended]
+        for run in ended[:-MAX_UNWRITTEN]:
+            self._live.pop(run)
+
+    def _heal(self, run: str, live: LiveFile) -> None:
+        """Take the run from its journal: points were dropped on the way to this thread."""
+        found, why = None, "no journal is known"
+        if self._journal is not None:
+            try:
+                found = builder_from(read_journal(self._journal.path(run)))
+                why = f"the journal {self._journal.path(run)} holds no more of them"
+            except (OSError, ValueError) as error:
+                why = f"its journal is not readable: {error}"
+        if found is not None and found.points() > live.points:
+            live.restart(found)
+        else:
+            self._worker.report(run, f"points are missing in {live.final}: {why}")
+
+    def _flush(self) -> float | None:
+        """Bring every file that changed to disk; called by age, on the writer's thread."""
+        rest = self._rest_until - time.monotonic()
+        if rest > 0:
+            return rest
+        written = 0
+        for run, live in list(self._live.items()):
+            if live.ended:
+                self._finish(run)
+            elif live.dirty:
+                written += self._save(run, live)
+        pause = written / FLUSH_BYTES_PER_S
+        self._rest_until = time.monotonic() + pause - self._flush_interval
+        return None
+
+    def _save(self, run: str, live: LiveFile) -> int:
+        try:
+            return live.save()
+        except Exception as error:
+            message = f"{live.final} is not up to date: {error}; tried again with later points"
+            self._worker.report(run, message, error)
+            return 0
+
+
+def rebuild(journal_path: str | Path, folder: str | Path, **options: Any) -> Path:
+    """Make the file of a run from its journal, in this thread.
+
+    Parameters
+    ----------
+    journal_path : path
+        Also of a journal that was cut short: the file then says that the run's end is
+        unknown.
+    folder : path
+        Where the file goes.
+    **options
+        ``template``, ``mode``, ``compression``, ``definition``, ``mapping`` of
+        :class:`NXxasWriter`.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        When the journal holds no run, or the folder cannot take the file.
+    """
+    contents = read_journal(journal_path)
+    names = FileNames(options.pop("template", DEFAULT_TEMPLATE))
+    style = Style.checked(
+        options.pop("mode", "w-"),
+        options.pop("compression", 4),
+        options.pop("definition", "NXxas"),
+        options.pop("mapping", None),
+    )
+    if options:
+        raise TypeError(f"rebuild() got unknown options {', '.join(options)}")
+    builder = builder_from(contents)
+    if builder.start is None:
+        raise OutputError(f"journal {journal_path} holds no start document; nothing to rebuild")
+    check_folder(Path(folder), builder.points())
+    live = LiveFile(Path(folder).absolute(), names.path(builder.start), style)
+    live.restart(builder)
+    return live.finish(("unknown", "the journal ends before the run's stop document"))
