@@ -1,0 +1,181 @@
+"""The server's own process: ``python -m beamline_ophyd.serving._process FOLDER FILES HOST PORT``.
+
+It ends when its standard input does, so that nothing outlives a parent that was killed.
+One line of JSON on standard output says that it is ready; trouble goes to standard error.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .contents import CONTAINERS
+from .errors import ERROR_PREFIX, ServerError
+from .folder import DataFolder
+
+__all__ = ["main"]
+
+# Seconds that open connections may take to finish, and then that shutting down may take at all.
+_GRACE_S = 2
+_LAST_RESORT_S = 8.0
+
+
+def _lock(folder: DataFolder) -> int:
+    """Take the folder for this process until it ends."""
+    descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        other = folder.running() or {}
+        where = f" at {other['uri']} (process {other.get('pid')})" if other else ""
+        raise ServerError(
+            f"{folder.root} is already served{where}; connect to that server, stop it, "
+            f"or choose another data folder"
+        ) from None
+    return descriptor
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise ServerError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            f"choose another port, or 0 for any free one"
+        ) from error
+    return listener
+
+
+def _initialise(folder: DataFolder, config: Any) -> None:
+    """Create the SQLite databases that do not exist yet, and install the keys."""
+    from tiled.commandline._admin import initialize_database
+    from tiled.commandline._catalog import init
+    from typer import Abort
+
+    from ._accounts import install_keys
+
+    for tree in config.trees:
+        uri = str((tree.args or {}).get("uri", ""))
+        if uri.startswith("sqlite"):
+            init(uri, if_not_exists=True)
+    if config.database is not None and config.database.uri is not None:
+        uri = config.database.uri
+        if uri.startswith("sqlite"):
+            with contextlib.suppress(Abort):  # it exists
+                initialize_database(uri)
+        install_keys(uri, folder.prepare())
+
+
+async def _ensure_containers(tree: Any) -> None:
+    from tiled.structures.core import Spec
+
+    if not hasattr(tree, "create_node"):
+        return  # a configuration with several trees decides itself where runs go
+    for container in CONTAINERS:
+        try:
+            await tree.lookup_adapter([container.key])
+        except KeyError:
+            await tree.create_node(
+                structure_family="container",
+                metadata=dict(container.metadata),
+                key=container.key,
+                specs=[Spec(name, version) for name, version in container.specs],
+            )
+
+
+def _announce(folder: DataFolder, uri: str) -> None:
+    state = {"uri": uri, "pid": os.getpid()}
+    draft = folder.state.with_suffix(".new")
+    draft.write_text(json.dumps(state) + "\n", encoding="utf-8")
+    draft.replace(folder.state)
+    sys.stdout.write(json.dumps(state) + "\n")
+    sys.stdout.flush()
+
+
+def _end_with_parent(stop: Callable[[], None]) -> None:
+    """Stop when standard input ends: at the latest when the parent's process does."""
+
+    def watch() -> None:
+        while os.read(0, 64):
+            pass
+        stop()
+        timer = threading.Timer(_LAST_RESORT_S, os._exit, (1,))
+        timer.daemon = True
+        timer.start()
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def serve(folder: DataFolder, host: str, port: int) -> None:
+    """Serve a prepared data folder until told to stop."""
+    os.environ.update(folder.environment)
+    held = _lock(folder)
+    listener = _bind(host, port)
+
+    import uvicorn
+    from tiled.config import parse_configs
+    from tiled.server.app import build_app_from_config
+
+    try:
+        config = parse_configs(folder.config)
+    except Exception as error:
+        raise ServerError(
+            f"the configuration in {folder.config} is not valid: {error}; correct it, or move it "
+            f"away and a new one is written"
+        ) from error
+    _initialise(folder, config)
+    tree = config.merged_trees
+    logging.getLogger("tiled.server.app").handlers.clear()  # the root logger has one
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if not self.should_exit:
+                await _ensure_containers(tree)
+                shown = f"[{host}]" if ":" in host else host
+                _announce(folder, f"http://{shown}:{listener.getsockname()[1]}")
+
+    options = {**config.uvicorn, "host": host, "port": port}
+    # No access log: it would hold the short-lived keys in the addresses of live subscriptions.
+    options.update(access_log=False, timeout_graceful_shutdown=_GRACE_S, log_level="warning")
+    server = Server(uvicorn.Config(build_app_from_config(config), **options))
+    _end_with_parent(lambda: setattr(server, "should_exit", True))
+    try:
+        server.run(sockets=[listener])
+    finally:
+        folder.state.unlink(missing_ok=True)
+        os.close(held)
+    if not server.started:
+        raise ServerError(f"Tiled did not start; what it said is in {folder.log}")
+
+
+def main(arguments: list[str]) -> int:
+    """Serve as the command line says; 0 after an orderly stop."""
+    for name in [name for name in os.environ if name.startswith("TILED_")]:
+        del os.environ[name]  # Tiled lets them override the configuration, raw assets included
+    os.umask(0o077)
+    root, files, host, port = arguments
+    folder = DataFolder(Path(root), Path(files))
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        serve(folder, host, int(port))
+    except ServerError as error:
+        sys.stderr.write(f"{ERROR_PREFIX}{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
