@@ -1,0 +1,281 @@
+"""The session a user gets: RunEngine, devices, callbacks and plans, wired together.
+
+    from beamline_ophyd.session import start
+    session = start()
+    session.RE(xafs_scan([session.i0, session.it], session.mono.energy, "Fe-K"))
+
+The same in IPython, Jupyter and scripts. Nothing connects before :func:`start`.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bluesky import RunEngine
+from bluesky.utils import PersistentDict
+
+from beamline_ophyd import plans
+from beamline_ophyd.callbacks import Journal, NXxasWriter, ScanProgress, TiledPublisher
+from beamline_ophyd.devices import (
+    BeamlineConnectionError,
+    IonChambers,
+    Monochromator,
+    SampleStage,
+    Shutter,
+    Simulation,
+    StorageRing,
+    connect,
+)
+from beamline_ophyd.serving import DataFolder
+
+__all__ = ["Session", "start", "use_loopback_by_default"]
+
+logger = logging.getLogger("bluesky.beamline_ophyd")
+
+SIMULATED_MD = {
+    "is_experimental": False,
+    "Facility": {"name": "beamline-ophyd simulator", "xray_source": "simulated undulator"},
+}
+
+CLOSE_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Session:
+    """A RunEngine with the beamline's devices and the callbacks that keep its data.
+
+    Attributes
+    ----------
+    RE : bluesky.RunEngine
+        With persistent metadata, so that scan_id goes on counting.
+    mono, chambers, shutter, stage, ring : ophyd.Device
+        The beamline.
+    simulation : Simulation or None
+        Control of the simulation; None at a real beamline.
+    journal, writer, publisher
+        Journal, NXxas writer, and Tiled publisher or None.
+    """
+
+    RE: RunEngine
+    mono: Monochromator
+    chambers: IonChambers
+    shutter: Shutter
+    stage: SampleStage
+    ring: StorageRing
+    simulation: Simulation | None
+    journal: Journal
+    writer: NXxasWriter
+    publisher: TiledPublisher | None
+
+    @property
+    def devices(self) -> list[Any]:
+        """All devices of the session."""
+        found = [self.mono, self.chambers, self.shutter, self.stage, self.ring, self.simulation]
+        return [device for device in found if device is not None]
+
+    @property
+    def i0(self) -> Any:
+        """The incident-beam chamber."""
+        return self.chambers.i0
+
+    @property
+    def it(self) -> Any:
+        """The chamber behind the sample."""
+        return self.chambers.it
+
+    @property
+    def ir(self) -> Any:
+        """The chamber behind the reference foil."""
+        return self.chambers.ir
+
+    def namespace(self) -> dict[str, Any]:
+        """Names for an interactive session: RE, the devices, the plans."""
+        from bluesky import plan_stubs as bps
+        from bluesky import plans as bp
+
+        names = {"bp": bp, "bps": bps, "session": self}
+        names |= {name: getattr(plans, name) for name in plans.__all__}
+        for name in ("RE", "mono", "shutter", "stage", "ring", "i0", "it", "ir"):
+            names[name] = getattr(self, name)
+        return names
+
+    def wait(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
+        """Wait until files and Tiled have everything measured so far."""
+        done = self.writer.wait(timeout)
+        if self.publisher is not None:
+            done = self.publisher.wait(timeout) and done
+        return done
+
+    def problems(self) -> list[str]:
+        """What went wrong with keeping the data, in words; empty when all is well."""
+        keepers = [self.journal, self.writer, self.publisher]
+        return [str(p) for keeper in keepers if keeper is not None for p in keeper.problems]
+
+    def release(self) -> None:
+        """Leave all PVs; for the end of a program, before the server's or its own.
+
+        Channel Access warns when a server goes that is still in use, and may crash when a
+        program ends that still is a client.
+        """
+        for device in self.devices:
+            device.destroy()
+
+    def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
+        """Finish writing and publishing, within `timeout` seconds each."""
+        self.writer.close(timeout)
+        if self.publisher is not None:
+            self.publisher.close(timeout)
+        self.journal.close()
+        # bluesky's dictionary writes itself once more when it is collected, which may be after
+        # a later session over the same folder has written newer values: so now, and never again.
+        finalizer = getattr(self.RE.md, "_finalizer", None)
+        if finalizer is not None:
+            finalizer()
+
+
+def start(
+    prefix: str = "BL02:",
+    *,
+    folder: str | Path | None = None,
+    files: str | Path | None = None,
+    tiled: tuple[str, str] | None = None,
+    template: str | None = None,
+    progress: bool = True,
+    md: Mapping[str, Any] | None = None,
+    timeout: float = 5.0,
+) -> Session:
+    """Connect to the beamline and set up a RunEngine that keeps what it measures.
+
+    Parameters
+    ----------
+    prefix : str
+        Prefix of the beamline's PVs.
+    folder : path, optional
+        Where journals, files and the RunEngine's metadata go; by default the user's data
+        folder, see :func:`beamline_ophyd.serving.default_folder`.
+    files : path, optional
+        Folder of the NXxas files; by default the one that the Tiled server of `folder`
+        serves.
+    tiled : (str, str), optional
+        Address and writer's key of a Tiled server. By default the one that runs over
+        `folder`; without one, runs go to journal and file only.
+    template : str, optional
+        Template of file names, see :class:`~beamline_ophyd.callbacks.NXxasWriter`.
+    progress : bool
+        Show a progress bar on a terminal.
+    md : mapping, optional
+        Metadata for every run, such as ``{"Facility": {...}, "Beamline": {...}}``.
+    timeout : float
+        Seconds to wait for the PVs.
+
+    Raises
+    ------
+    BeamlineConnectionError
+        When the beamline does not answer.
+    """
+    mono = Monochromator(prefix, name="mono")
+    chambers = IonChambers(prefix, name="chambers")
+    shutter = Shutter(prefix, name="shutter")
+    stage = SampleStage(prefix, name="stage")
+    ring = StorageRing(prefix, name="ring")
+    simulation = Simulation(prefix, name="simulation")
+    connect(mono, chambers, shutter, stage, ring, timeout=timeout)
+    simulated = _answers(simulation)
+
+    served = DataFolder.at(None if folder is None else Path(folder) / "tiled", files)
+    home = served.root.parent
+    # Left alone where it cannot be made: the writer's check says so before a run opens.
+    with contextlib.suppress(OSError):
+        served.files.mkdir(parents=True, exist_ok=True)
+    journal = Journal(home / "journal")
+    address = tiled or _running(served)
+    publisher = None if address is None else TiledPublisher(*address, journal=journal)
+    options: dict[str, Any] = {} if template is None else {"template": template}
+    writer = NXxasWriter(
+        served.files,
+        journal=journal,
+        on_file=None if publisher is None else publisher.register_file,
+        **options,
+    )
+
+    metadata: Any = PersistentDict(str(home / "metadata"))
+    engine = RunEngine(metadata)
+    engine.md["Beamline"] = {"name": prefix.rstrip(":")}
+    # Set anew at each start, so that a real beamline never inherits a simulation's words.
+    for key in SIMULATED_MD:
+        engine.md.pop(key, None)
+    engine.md.update(SIMULATED_MD if simulated else {})
+    engine.md.update(md or {})
+    engine.subscribe(journal)
+    engine.subscribe(writer)
+    if publisher is not None:
+        engine.subscribe(publisher)
+    if progress:
+        engine.subscribe(ScanProgress())
+
+    def check(run_md: Mapping[str, Any]) -> None:
+        expected = {"scan_id": int(engine.md.get("scan_id", 0)) + 1}
+        writer.preflight(
+            {**engine.md, **expected, **run_md}, num_points=run_md.get("num_points") or 1
+        )
+
+    # Innermost first: the checks come before the shutter opens.
+    baseline: Any = [ring, stage, mono.bragg, *([simulation] if simulated else [])]
+    in_beam: Any = stage.sample
+    gate: Any = shutter
+    engine.preprocessors += [
+        partial(plans.sample_name_wrapper, name=in_beam),
+        # bluesky keeps the reason to itself when a plan closes its run, as nearly all do.
+        partial(plans.abort_reason_wrapper, reason=lambda: getattr(engine, "_reason", "")),
+        lambda plan: plans.check_before_run_wrapper(plan, check),
+        partial(plans.shutter_wrapper, shutter=gate),
+        partial(plans.baseline_wrapper, devices=baseline),
+    ]
+    return Session(
+        RE=engine,
+        mono=mono,
+        chambers=chambers,
+        shutter=shutter,
+        stage=stage,
+        ring=ring,
+        simulation=simulation if simulated else None,
+        journal=journal,
+        writer=writer,
+        publisher=publisher,
+    )
+
+
+def _answers(simulation: Simulation) -> bool:
+    # The other PVs of the prefix have connected, so these would have by now.
+    try:
+        connect(simulation, timeout=1.0)
+    except BeamlineConnectionError:
+        return False
+    return True
+
+
+def _running(served: DataFolder) -> tuple[str, str] | None:
+    """Address and writer's key of the Tiled server that runs over a data folder."""
+    state = served.running()
+    if state is None:
+        logger.warning(
+            "no Tiled server runs over %s: runs go to the journal and to files only; "
+            "start one with `beamline tiled`",
+            served.root,
+        )
+        return None
+    return str(state["uri"]), served.key("writer")
+
+
+def use_loopback_by_default() -> None:
+    """Look for PVs on this machine, unless the environment says where else.
+
+    Has to come before the first PV: EPICS reads its environment once.
+    """
+    if "EPICS_CA_ADDR_LIST" not in os.environ:
+        os.environ |= {"EPICS_CA_ADDR_LIST": "127.0.0.1", "EPICS_CA_AUTO_ADDR_LIST": "NO"}
