@@ -1,0 +1,126 @@
+"""A real device server for every test that wants one; runs as documents; measured spectra.
+
+EPICS client libraries read their environment once, so it is set here, before any of them is loaded:
+they look for PVs on the loopback ports of this run's servers and nowhere else.
+"""
+
+import os
+from pathlib import Path
+
+import epicscorelibs.path.pyepics  # noqa: F401  pyepics uses the library of the other clients
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from beamline_ophyd.simulator import DeviceServer, free_ports
+
+SPEED = 200.0
+
+# The same examples at every run; a machine that is busy for a moment fails none of them.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.load_profile("fixed")
+
+_ca, _ca_second, _repeater = free_ports(3)
+_pva, _pva_udp, _pva_second, _pva_second_udp = free_ports(4, adjacent=True)
+if {_ca, _ca_second, _repeater} & {_pva, _pva_udp, _pva_second, _pva_second_udp}:
+    raise RuntimeError("the ports chosen for the tests overlap; run them again")
+os.environ.update(
+    EPICS_CA_ADDR_LIST=f"127.0.0.1:{_ca} 127.0.0.1:{_ca_second}",
+    EPICS_CA_AUTO_ADDR_LIST="NO",
+    EPICS_CA_SERVER_PORT=str(_ca),
+    EPICS_CA_REPEATER_PORT=str(_repeater),
+    EPICS_PVA_ADDR_LIST=f"127.0.0.1:{_pva_udp} 127.0.0.1:{_pva_second_udp}",
+    EPICS_PVA_AUTO_ADDR_LIST="NO",
+    EPICS_PVA_SERVER_PORT=str(_pva),
+    EPICS_PVA_BROADCAST_PORT=str(_pva_udp),
+)
+
+
+@pytest.fixture(scope="session")
+def ioc():
+    """The device server of this run, with prefix BL02:, its fixed seed and a high speed."""
+    with DeviceServer(port=_ca, pva_port=_pva, seed=1, speed=SPEED) as server:
+        yield server
+
+
+@pytest.fixture
+def start_ioc():
+    """Start a second server for one test: start_ioc(prefix="B:", ...). Prefixes must differ."""
+    started = []
+
+    def start(**options):
+        for server in started:
+            server.stop()
+        server = DeviceServer(port=_ca_second, pva_port=_pva_second, **options)
+        started.append(server)
+        return server.start()
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture
+def bl(ioc):
+    """The PVs of the running server, brought back afterwards to how a start leaves them."""
+    from .pvs import Beamline
+
+    beamline = Beamline(ioc.prefix)
+    yield beamline
+    beamline.reset(SPEED)
+    beamline.close()
+
+
+@pytest.fixture
+def pva(ioc):
+    """PVAccess tells why a put is refused; pyepics drops the status of a put."""
+    from p4p.client.thread import Context
+
+    with Context("pva") as context:
+        yield context
+
+
+@pytest.fixture(scope="session")
+def xafs_documents():
+    """Makes the documents of an absorption scan: xafs_documents(points, repeats, ...)."""
+    from .runs import make_xafs_documents
+
+    return make_xafs_documents
+
+
+@pytest.fixture(scope="session")
+def reference_data():
+    """Folder of the measured spectra."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("BEAMLINE_REFERENCE_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"the measured spectra are not at {folder}; set BEAMLINE_REFERENCE_DATA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def measured_columns(reference_data):
+    """Reads a measured spectrum: name of the file to role to values."""
+
+    def read(name):
+        lines = (reference_data / name).read_text().splitlines()
+        names = {}
+        for line in lines:
+            if line.lower().startswith("# column."):
+                number, rest = line.split(".", 1)[1].split(":", 1)
+                names[rest.split()[0].lower()] = int(number) - 1
+        table = np.array([line.split() for line in lines if line and line[0] != "#"], dtype=float)
+        roles = ("energy", "i0", "itrans", "irefer")
+        return {role: table[:, names[role]] for role in roles if role in names}
+
+    return read
+
+
+@pytest.fixture
+def side(ioc, pva):
+    """The PVs of the running server by a way that other clients in this process do not share."""
+    from .pvs import SideDoor
+
+    door = SideDoor(ioc.prefix, pva)
+    yield door
+    door.reset(SPEED)

@@ -1,0 +1,159 @@
+"""PVs with deadlines, for the tests of the device server."""
+
+import abc
+import queue
+import time
+
+import epicscorelibs.path.pyepics  # noqa: F401  one Channel Access library for all clients
+
+import epics  # isort: skip
+
+DEADLINE_S = 15.0
+MOTORS = ("MONO:ENERGY", "MONO:BRAGG", "SAMPLE:X", "SAMPLE:Y")
+
+
+class _Resets(abc.ABC):
+    """What a test may change, brought back to how a server starts."""
+
+    @abc.abstractmethod
+    def put(self, name, value, *, wait=True):
+        """Put, and wait for completion."""
+
+    def reset(self, speed):
+        self.put("SIM:SPEED", speed)
+        for field, value in (("CONT", 0), ("CNT", 0), ("DLY", 0.0), ("TP1", 1.0)):
+            self.put(f"SCALER.{field}", value)
+        for channel in range(1, 5):
+            self.put(f"SCALER.G{channel}", 0)
+        self.put("SCALER.TP", 1.0)
+        for name, value in (("SIM:NOISE", 1), ("SIM:RING", 0), ("MONO:CRYSTAL", 0)):
+            self.put(name, value)
+        self.put("SHUTTER:CMD", 1)
+        fields = {"SPMG": 3, "SET": 0, "FOFF": 0, "DIR": 0, "OFF": 0.0, "BDST": 0.0}
+        for motor in MOTORS:
+            for field, value in fields.items():
+                self.put(f"{motor}.{field}", value)
+        self.put("MONO:ENERGY", 7000.0)
+        self.put("SAMPLE:X", 0.0)
+        self.put("SAMPLE:Y", 0.0)
+
+
+class Beamline(_Resets):
+    """The PVs of one server by what follows the prefix, over Channel Access."""
+
+    def __init__(self, prefix):
+        self.prefix = prefix
+        self._pvs = {}
+
+    def pv(self, name):
+        if name not in self._pvs:
+            pv = epics.PV(self.prefix + name, auto_monitor=False)
+            assert pv.wait_for_connection(DEADLINE_S), f"{pv.pvname} did not connect"
+            self._pvs[name] = pv
+        return self._pvs[name]
+
+    def get(self, name, **options):
+        value = self.pv(name).get(timeout=DEADLINE_S, use_monitor=False, **options)
+        assert value is not None, f"{self.prefix}{name} did not answer"
+        return value
+
+    def put(self, name, value, *, wait=True):
+        """Put, and wait for completion."""
+        done = self.pv(name).put(value, wait=wait, timeout=DEADLINE_S)
+        assert done is not None
+        assert done != -1, f"{self.prefix}{name} did not complete"
+
+    def close(self):
+        for pv in self._pvs.values():
+            pv.disconnect()
+
+
+class SideDoor(_Resets):
+    """The same over PVAccess: pyepics shares its channels with the ophyd devices of a process."""
+
+    def __init__(self, prefix, context):
+        self.prefix = prefix
+        self.context = context
+
+    def get(self, name):
+        return self.context.get(self.prefix + name, timeout=DEADLINE_S)
+
+    def put(self, name, value, *, wait=True):
+        request = f"record[block={str(wait).lower()}]"
+        self.context.put(self.prefix + name, value, timeout=DEADLINE_S, request=request)
+
+
+class Monitor:
+    """Every value that the server sends for a PV, with the server's time stamp."""
+
+    def __init__(self, name):
+        self.events = queue.Queue()
+        self.seen = []
+        self._pv = epics.PV(name, auto_monitor=True, callback=self._keep)
+        assert self._pv.wait_for_connection(DEADLINE_S), f"{name} did not connect"
+        self.until(lambda value: True)
+
+    def _keep(self, value=None, timestamp=None, **_):
+        self.events.put((value, timestamp))
+
+    def until(self, wanted):
+        """Take values until one satisfies `wanted`, and return it."""
+        end = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                value, stamp = self.events.get(timeout=max(0, end - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"{self._pv.pvname}: not among {self.values}") from None
+            self.seen.append((value, stamp))
+            if wanted(value):
+                return value
+
+    @property
+    def values(self):
+        return [value for value, _ in self.seen]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._pv.clear_callbacks()
+        self._pv.disconnect()
+
+
+class Order:
+    """The order in which the server tells the values of several PVs, as (name, value)."""
+
+    def __init__(self, prefix, *names):
+        self.told = []
+        self._pvs = [
+            epics.PV(
+                prefix + name,
+                auto_monitor=True,
+                callback=lambda name=name, value=None, **_: self.told.append((name, value)),
+            )
+            for name in names
+        ]
+        assert all(pv.wait_for_connection(DEADLINE_S) for pv in self._pvs)
+        self._last = Monitor(prefix + names[-1])  # subscribed last: told last
+        self.told.clear()
+
+    def until(self, wanted):
+        """Wait for a value of the last PV."""
+        return self._last.until(wanted)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._last.__exit__()
+        for pv in self._pvs:
+            pv.clear_callbacks()
+            pv.disconnect()
+
+
+def count(bl, seconds=None):
+    """Counts of the time base, I0, It, Ir and a channel without a cable."""
+    if seconds is not None:
+        bl.put("SCALER.TP", seconds)
+    bl.put("SCALER.CNT", 1)
+    return [int(bl.get(f"SCALER.S{channel}")) for channel in range(1, 6)]

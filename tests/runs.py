@@ -1,0 +1,130 @@
+"""Runs as documents, as a plan with this project's contract emits them."""
+
+import numpy as np
+
+CHANNELS = {"i0": "I0", "itrans": "It", "ifluor": "If", "irefer": "Ir"}
+BEGAN = 1_760_000_000.25
+
+
+def make_xafs_documents(
+    points=12,
+    repeats=1,
+    *,
+    taken=None,
+    mode="transmission",
+    uid="6f2d9b1e-0000-4000-8000-000000000001",
+    seed=1,
+    columns=None,
+    ev_per_count=2.5e6,
+    exit_status="success",
+    reason="",
+    start=None,
+    contract=True,
+):
+    """The documents of an absorption scan, as a plan with this project's contract emits them.
+
+    `columns` (role to values) replaces the made-up readings; `taken` events come before
+    the stop document (None as exit_status: there is none).
+    """
+    rng = np.random.default_rng(seed)
+    total = points * repeats
+    if columns is None:
+        energy = np.tile(np.linspace(7000.0, 7200.0, points), repeats)
+        mu = 0.5 + 1.4 / (1 + np.exp(-(energy - 7112.0) / 2))
+        i0 = rng.normal(1e6, 1e3, total)
+        signal = {"itrans": i0 * np.exp(-mu), "irefer": i0 * np.exp(-2 * mu)}
+        if mode != "transmission":
+            signal = {"ifluor": 0.01 * i0 * mu}
+        columns = {"energy": energy + rng.normal(0, 0.01, total), "i0": i0, **signal}
+    columns = {**columns, "dwell": np.full(total, 0.5)}
+    keys = {"energy": "mono_energy", "dwell": "dwell_time", **CHANNELS}
+    roles = {role: keys[role] for role in columns}
+    start = _start(uid, total) | (start or {})
+    if contract:
+        start["xafs"] = {
+            "version": 1,
+            "mode": mode,
+            "roles": roles,
+            "e0_ev": 7112.0,
+            "e0_shift_ev": 0.5,
+            "k_constant_ev_a2": 3.80998211,
+            "points_per_sweep": points,
+            "repeats": repeats,
+        }
+    events = []
+    for row in range(total if taken is None else taken):
+        when = BEGAN + 0.6 * (row + 1)
+        event = {
+            "uid": f"{uid}-e{row}",
+            "descriptor": f"{uid}-d",
+            "seq_num": row + 1,
+            "time": when,
+            "data": {key: float(columns[role][row]) for role, key in roles.items()},
+            "timestamps": dict.fromkeys(roles.values(), when - 0.1),
+            "filled": {},
+        }
+        events.append(("event", event))
+    stop = {
+        "uid": f"{uid}-s",
+        "run_start": uid,
+        "time": BEGAN + 77.0,
+        "exit_status": exit_status,
+        "reason": reason,
+        "num_events": {"primary": len(events)},
+    }
+    descriptor = _descriptor(uid, roles, ev_per_count)
+    ends = [] if exit_status is None else [("stop", stop)]
+    return [("start", start), ("descriptor", descriptor), *events, *ends]
+
+
+def _start(uid, total):
+    return {
+        "uid": uid,
+        "time": BEGAN,
+        "scan_id": 7,
+        "plan_name": "xafs_scan",
+        "num_points": total,
+        "hints": {"dimensions": [[["mono_energy"], "primary"]]},
+        "Element": {"symbol": "Fe", "edge": "K"},
+        "Mono": {"name": "Si(111)", "d_spacing": 3.135601},
+        "Scan": {"edge_energy": 7112.0},
+        "Sample": {"name": "Fe foil", "formula": "Fe", "prep": "foil, 5 µm"},
+        "Facility": {"name": "a storage ring", "xray_source": "undulator"},
+        "Beamline": {"name": "BL02"},
+        "is_experimental": False,
+        "versions": {"bluesky": "1.15.1"},
+    }
+
+
+def _descriptor(uid, roles, ev_per_count):
+    units = {"energy": "eV", "dwell": "s"}
+    data_keys = {
+        key: {
+            "source": f"test:{role}",
+            "dtype": "number",
+            "shape": [],
+            "object_name": key,
+            "units": units.get(role, "counts"),
+        }
+        for role, key in roles.items()
+    }
+    length = {"source": "test:length", "dtype": "number", "shape": [], "units": "cm"}
+    given = {} if ev_per_count is None else {"ev_per_count": ev_per_count}
+    configuration = {}
+    for key in (key for role, key in roles.items() if role in CHANNELS):
+        values = {"gas": "N2", "length": 15.0, **given}
+        configuration[key] = {
+            "data": {f"{key}_{name}": value for name, value in values.items()},
+            "timestamps": {f"{key}_{name}": BEGAN for name in values},
+            "data_keys": {f"{key}_length": length},
+        }
+    return {
+        "uid": f"{uid}-d",
+        "run_start": uid,
+        "time": BEGAN,
+        "name": "primary",
+        "data_keys": data_keys,
+        "object_keys": {key: [key] for key in data_keys},
+        "configuration": configuration,
+        "hints": {key: {"fields": [key]} for key in data_keys},
+    }

@@ -1,0 +1,105 @@
+"""Processes of the system tests, each with a deadline and none left behind."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+DEADLINE_S = 60.0
+
+
+class Scanning:
+    """The process of scanning.py, and what it tells."""
+
+    def __init__(self, folder, *arguments):
+        self.folder = Path(folder)
+        script = Path(__file__).with_name("scanning.py")
+        self.process = subprocess.Popen(
+            [sys.executable, str(script), str(folder), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._errors: list[str] = []
+        self._reader = threading.Thread(target=self._drain, daemon=True)
+        self._reader.start()
+        self._watchdog = threading.Timer(DEADLINE_S, self.process.kill)
+        self._watchdog.start()
+
+    def _drain(self):
+        assert self.process.stderr is not None
+        self._errors.extend(self.process.stderr)
+
+    @property
+    def stderr(self):
+        return "".join(self._errors)
+
+    def until(self, key, value=None):
+        """The next line that says `key`, and `value` where one is given."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said = json.loads(line)
+            if key in said and (value is None or said[key] == value):
+                return said[key]
+        self.process.wait()
+        self._reader.join()
+        raise AssertionError(f"the scanning process ended before {key}: {self.stderr}")
+
+    def close(self):
+        self._watchdog.cancel()
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+
+
+@pytest.fixture
+def scanning(tmp_path):
+    """Start scanning.py in a folder of its own: scanning(*arguments)."""
+    started = []
+
+    def run(*arguments):
+        started.append(Scanning(tmp_path, *arguments))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.close()
+
+
+@pytest.fixture
+def ended():
+    """Wait until a process that is no child of ours is gone: ended(pid)."""
+
+    def wait(pid):
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return True
+        import select
+
+        readable, _, _ = select.select([handle], [], [], 15)
+        os.close(handle)
+        return bool(readable)
+
+    return wait
+
+
+@pytest.fixture
+def beamline():
+    """Run the command line to its end: beamline("demo", "--json", ...)."""
+    program = Path(sys.executable).with_name("beamline")
+
+    def run(*arguments, **options):
+        return subprocess.run(
+            [str(program), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            **options,
+        )
+
+    return run

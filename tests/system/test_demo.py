@@ -1,0 +1,141 @@
+"""The one command that shows everything, and measured spectra through it."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from beamline_ophyd import ScanData
+from beamline_ophyd.demo import DemoError, run_demo
+from beamline_ophyd.formats.validate import validate_file
+from beamline_ophyd.serving import TiledServer, connect
+
+
+def test_the_demo_from_nothing(beamline, tmp_path):
+    result = beamline("demo", "--out", tmp_path, "--json")
+    assert result.returncode == 0, result.stderr
+    summary = json.loads(result.stdout)
+    assert summary["edge"] == "Fe-K"
+    assert summary["e0_ev"] == pytest.approx(7112.0, abs=2.5)
+    assert summary["edge_step"] == pytest.approx(1.39, rel=0.05)
+    assert summary["points"] == 327
+    assert summary["problems"] == []
+    assert summary["tiled"].startswith("http://127.0.0.1:")
+    assert validate_file(summary["file"]) == []
+    assert Path(summary["picture"]).read_bytes().startswith(b"\x89PNG")
+    for word in ("E0 found", "edge step", summary["uid"], summary["file"], summary["tiled"]):
+        assert word in result.stderr
+    assert summary["again"] == f"beamline tiled --folder {tmp_path}/tiled --files {tmp_path}/files"
+    assert summary["again"] in result.stderr
+    with (
+        TiledServer(tmp_path / "tiled", files=tmp_path / "files") as again,
+        connect(again.uri, again.keys.reader) as client,
+    ):
+        assert list(client.runs) == list(client.files) == [summary["uid"]]
+
+
+def test_a_sample_without_the_edge_is_a_problem(beamline, tmp_path, reference_data):
+    foil = reference_data / "Cu_Foil_rt_2016Foils.xdi"
+    result = beamline("demo", "--out", tmp_path, "--sample", foil, "--json")
+    assert result.returncode == 1
+    (problem,) = json.loads(result.stdout)["problems"]
+    assert "the Fe-K edge is not there" in problem
+    assert "--edge" in problem
+
+
+def test_a_folder_without_room_is_told_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=200_000))
+    with pytest.raises(DemoError, match=r"room for 0\.2 MB, .*--out"):
+        run_demo(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "edge"), [("Fe_Foil_rt_2016Foils", "Fe-K"), ("Cu_Foil_rt_2016Foils", "Cu-K")]
+)
+def test_a_measured_foil_comes_back_within_the_noise(
+    beamline, tmp_path, reference_data, measured_columns, name, edge
+):
+    source = reference_data / f"{name}.xdi"
+    result = beamline("demo", "--out", tmp_path, "--sample", source, "--edge", edge, "--json")
+    assert result.returncode == 0, result.stderr
+    scan = ScanData.from_nexus(json.loads(result.stdout)["file"])
+    foil = measured_columns(source.name)
+    energy, mu = foil["energy"], np.log(foil["i0"] / foil["itrans"])
+    scanned, sigma = scan.mu()
+    assert sigma is not None
+    inside = (scan.energy >= energy[0]) & (scan.energy <= energy[-1])
+    assert np.count_nonzero(inside) > 250
+    expected = np.interp(scan.energy[inside], energy, mu)
+    # The gains of the measurement are unknown; the constant that the server put in their place
+    # is recorded with the scan.
+    constant = scan.run.streams["baseline"].columns["simulation_mu_offset"][0]
+    residual = (scanned[inside] - expected - constant) / sigma[inside]
+    assert 0.8 < np.mean(residual**2) < 1.2
+    # No second broadening: nothing is left at the edge, where it would show.
+    at_edge = np.abs(scan.energy[inside] - scan.about.xafs.e0_ev - 5) < 15
+    assert 0.6 < np.mean(residual[at_edge] ** 2) < 1.5
+
+
+@pytest.mark.parametrize("presses", [1, 4])
+def test_ctrl_c_ends_everything(tmp_path, ended, presses):
+    program = Path(sys.executable).with_name("beamline")
+    demo = subprocess.Popen(
+        [str(program), "demo", "--out", str(tmp_path), "--speed", "20"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert demo.stderr is not None
+        for line in demo.stderr:
+            if "scanning" in line:
+                break
+        while not any(b'"seq_num":5' in p.read_bytes() for p in tmp_path.glob("journal/*")):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                demo.wait(0.1)
+                pytest.fail("the demo ended before the fifth point")
+        children = set()
+        for task in Path(f"/proc/{demo.pid}/task").iterdir():
+            children |= {int(pid) for pid in (task / "children").read_text().split()}
+        assert len(children) >= 2  # the device server and Tiled
+        os.kill(demo.pid, signal.SIGINT)
+        for _ in range(presses - 1):  # as an impatient user does, while all is being ended
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                demo.wait(0.3)
+                break
+            os.kill(demo.pid, signal.SIGINT)
+        words = demo.stderr.read()
+        assert demo.wait(30) == 130, words
+        assert "Traceback" not in words
+        (file,) = (tmp_path / "files").glob("*.nxs")
+        assert f"what was measured is in {file}" in words
+        assert "interrupted" in words
+        assert all(ended(pid) for pid in children)
+    finally:
+        demo.kill()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--edge", "Xx-K"], "there is no element 'Xx'"),
+        (["--edge", "Zr-K"], "the holder has no zr_foil; it has"),
+        (["--sample", "nowhere.xdi"], "nowhere.xdi"),
+        (["--out", "/proc/nothing"], "output folder /proc/nothing"),
+    ],
+)
+def test_bad_input_is_one_clear_line(beamline, tmp_path, arguments, words):
+    result = beamline(
+        "demo", *(["--out", tmp_path] if "--out" not in arguments else []), *arguments
+    )
+    assert result.returncode == 1
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,176 @@
+"""The device server as a process: options, ports, start and end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from beamline_ophyd.simulator import DeviceServer, DeviceServerError, executable, free_ports
+
+from ..pvs import DEADLINE_S
+from ..xdi import write_xdi
+
+BAD_OPTIONS = [
+    (["--bogus"], "--bogus"),
+    (["stray"], "stray"),
+    (["--port"], "--port"),
+    (["--port", "0"], "--port"),
+    (["--port", "65536"], "--port"),
+    (["--port", "12x"], "--port"),
+    (["--pva-port", "65535"], "--pva-port"),
+    (["--port", "5076", "--pva-port", "5075"], "overlap"),
+    (["--speed", "0"], "--speed"),
+    (["--speed", "nan"], "--speed"),
+    (["--seed", "-1"], "--seed"),
+    (["--prefix", "a b"], "--prefix"),
+    (["--interface", "localhost"], "--interface"),
+    (["--interface", "192.0.2.1"], "192.0.2.1"),
+    (["--interface", "224.0.0.1"], "--interface"),
+    (["--interface", "255.255.255.255"], "--interface"),
+    (["--samples", "/nonexistent"], "/nonexistent"),
+    (["--sample", "/nonexistent.xdi"], "/nonexistent.xdi"),
+]
+
+
+def run_server(*arguments):
+    port, pva_port = str(free_ports(1)[0]), str(free_ports(2, adjacent=True)[0])
+    command = [executable(), "--port", port, "--pva-port", pva_port, *arguments]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S
+    )
+
+
+@pytest.mark.parametrize(("arguments", "named"), BAD_OPTIONS)
+def test_a_bad_option_is_one_line_and_no_server(arguments, named):
+    result = run_server(*arguments)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert result.stderr.startswith("beamline-ioc: ")
+    assert named in result.stderr
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [[], ["7000 1.0"], ["7000 nan"] * 20, ["7000 1 spam"] * 20, ["\x00\x01\x02"] * 20],
+    ids=["empty", "one point", "nan", "words", "binary"],
+)
+def test_a_bad_sample_file_is_one_line_that_names_it(tmp_path, lines):
+    result = run_server("--sample", str(write_xdi(tmp_path / "bad.xdi", *lines)))
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "bad.xdi" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"),
+    [
+        (socket.SOCK_STREAM, "port"),
+        (socket.SOCK_DGRAM, "port"),
+        (socket.SOCK_STREAM, "pva_port"),
+        (socket.SOCK_DGRAM, "pva_port"),
+    ],
+    ids=["CA TCP", "CA UDP", "PVA TCP", "PVA UDP"],
+)
+def test_a_taken_port_is_an_error_that_names_it(kind, option):
+    first, second, third, _ = free_ports(4, adjacent=True)
+    ports = {"port": first, "pva_port": second}
+    udp_of_pva = option == "pva_port" and kind == socket.SOCK_DGRAM
+    taken = third if udp_of_pva else ports[option]
+    with socket.socket(socket.AF_INET, kind) as holder:
+        holder.bind(("127.0.0.1", taken))
+        if kind == socket.SOCK_STREAM:
+            holder.listen()
+        with pytest.raises(DeviceServerError, match=rf"exit code 3: .* port {taken} "):
+            DeviceServer(**ports).start()
+
+
+def test_a_second_server_on_the_same_ports_does_not_start(ioc):
+    with pytest.raises(DeviceServerError, match=f"port {ioc.ca_port} "):
+        DeviceServer(port=ioc.ca_port, pva_port=ioc.pva_port).start()
+    assert ioc.running
+
+
+def test_the_server_ends_when_its_parent_closes_standard_input():
+    port, pva_port = free_ports(1)[0], free_ports(2, adjacent=True)[0]
+    command = [executable(), f"--port={port}", f"--pva-port={pva_port}", "--exit-with-stdin"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline().startswith("ready {")
+        process.stdin.close()
+        assert process.wait(DEADLINE_S) == 0
+        assert process.stdout.read() == ""
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server(number):
+    port, pva_port = free_ports(1)[0], free_ports(2, adjacent=True)[0]
+    command = [executable(), f"--port={port}", f"--pva-port={pva_port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(DEADLINE_S) == 0
+
+
+def test_help_and_version_are_answered_on_stdout():
+    for option, words in (("--help", "--exit-with-stdin"), ("--version", "beamline-ioc 0")):
+        result = run_server(option)
+        assert result.returncode == 0
+        assert words in result.stdout
+        assert result.stderr == ""
+
+
+def test_a_server_on_all_interfaces_is_reached_by_loopback():
+    with DeviceServer(interface="0.0.0.0", prefix="ALL:") as server:
+        environment = server.environment
+        assert environment["EPICS_CA_ADDR_LIST"] == "127.0.0.1"
+        result = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                "import epics; print(epics.caget('ALL:SAMPLE:X.EGU', timeout=10))",
+            ],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+        )
+    assert result.stdout.strip() == "um"
+
+
+def test_the_server_can_be_stopped_twice_and_killed():
+    server = DeviceServer(speed=10.0).start()
+    with pytest.raises(DeviceServerError, match="already runs"):
+        server.start()
+    server.kill()
+    server.stop()
+    assert not server.running
+    with pytest.raises(DeviceServerError, match="not started"):
+        _ = server.pid
+
+
+def test_a_server_that_does_not_get_ready_is_ended(tmp_path):
+    script = tmp_path / "mute"
+    script.write_text("#!/bin/sh\nexec cat\n")
+    script.chmod(0o755)
+    server = DeviceServer(executable_path=script, deadline_s=0.3)
+    with pytest.raises(DeviceServerError, match=r"not ready after 0\.3 s"):
+        server.start()
+    assert not server.running
+
+
+def test_a_build_can_be_named_in_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("BEAMLINE_IOC", str(tmp_path / "none"))
+    with pytest.raises(DeviceServerError, match="BEAMLINE_IOC"):
+        executable()
+    (tmp_path / "none").touch()
+    assert executable() == tmp_path / "none"

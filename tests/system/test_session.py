@@ -1,0 +1,164 @@
+"""The session on the real device server: what is checked before a run, and what is kept."""
+
+from itertools import count
+
+import numpy as np
+import pytest
+from bluesky import plan_stubs as bps
+from bluesky.preprocessors import plan_mutator
+from bluesky.utils import RunEngineInterrupted
+
+from beamline_ophyd import ScanData
+from beamline_ophyd.formats.problems import OutputError
+from beamline_ophyd.formats.validate import validate_file
+from beamline_ophyd.grid import GridError, energy_grid
+from beamline_ophyd.plans import xafs_scan
+
+SHORT = {"bounds": [-20, 0, 30], "steps": [5, 2], "times": [0.2, 0.2]}
+
+
+@pytest.fixture
+def begin(side, tmp_path):
+    """Start a session in the test's folder: begin(**options)."""
+    from beamline_ophyd.session import start
+
+    started = []
+
+    def run(**options):
+        started.append(start(side.prefix, folder=tmp_path, progress=False, timeout=15, **options))
+        return started[-1]
+
+    yield run
+    for session in started:
+        session.close()
+
+
+def scan(session, edge="Fe-K", **options):
+    detectors = [session.i0, session.it, session.ir]
+    return session.RE(xafs_scan(detectors, session.mono.energy, edge, **(SHORT | options)))
+
+
+def test_a_run_knows_its_beamline_and_its_sample(begin, side):
+    session = begin()
+    session.RE(bps.mv(session.stage, "cu_foil"))
+    side.put("SHUTTER:CMD", 0)
+    (uid,) = scan(session, "Cu-K", repeats=2)
+    assert session.wait()
+    assert session.problems() == []
+    file = session.writer.files[uid]
+    assert validate_file(file) == []
+    data = ScanData.from_nexus(file)
+    assert data == ScanData.from_journal(session.journal.path(uid))
+    assert data.about.sample_name == "cu_foil"
+    assert not data.about.is_experimental
+    mono = data.metadata["families"]["Mono"]
+    assert mono == {"name": "Si(111)", "d_spacing": pytest.approx(3.135601)}
+    sweep = data.about.xafs.points_per_sweep
+    assert len(data.columns["I0"]) == 2 * sweep
+    mu, errors = data.mu()
+    assert len(mu) == sweep
+    assert np.isfinite(mu).all()
+    assert errors is not None
+    assert (errors > 0).all()
+    # The plan opened the shutter, and closed it.
+    assert side.get("SHUTTER:STATUS") == 0
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "reason", "shutter"),
+    [
+        ("resume", "success", "", 0),
+        ("abort", "abort", "the ring tripped", 0),
+        ("stop", "success", "", 0),
+        ("halt", "abort", "", 1),  # which skips all clean-up
+    ],
+)
+def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reason, shutter):
+    session = begin()
+    detectors = [session.i0, session.it, session.ir]
+    plan = xafs_scan(detectors, session.mono.energy, "Fe-K", **SHORT)
+    saves = count(1)
+
+    def pause_at_the_fifth(msg):
+        if msg.command == "save" and next(saves) == 5:
+            return None, bps.pause()
+        return None, None
+
+    with pytest.raises(RunEngineInterrupted):
+        session.RE(plan_mutator(plan, pause_at_the_fifth))
+    act = getattr(session.RE, end)
+    (uid,) = act(reason) if end == "abort" else act()
+    assert session.wait()
+    data = ScanData.from_nexus(session.writer.files[uid])
+    assert validate_file(session.writer.files[uid]) == []
+    assert data == ScanData.from_journal(session.journal.path(uid))
+    assert (data.metadata["stop"]["exit_status"], data.metadata["stop"]["reason"]) == (
+        status,
+        reason,
+    )
+    grid = energy_grid("Fe-K", **SHORT).energy_ev
+    taken = len(grid) if end == "resume" else 5
+    assert data.energy == pytest.approx(grid[:taken], abs=0.01)
+    assert side.get("SHUTTER:STATUS") == shutter
+
+
+def test_scan_ids_go_on_counting(begin):
+    session = begin()
+    scan(session)
+    first = session.RE.md["scan_id"]
+    session.close()
+    session = begin()
+    scan(session)
+    assert session.RE.md["scan_id"] == first + 1
+
+
+@pytest.mark.parametrize("edge", ["Mo-K", "K-K"])
+def test_a_grid_outside_the_mono_moves_nothing(begin, side, edge):
+    session = begin()
+    side.put("SHUTTER:CMD", 0)
+    before = session.mono.energy.position
+    with pytest.raises(GridError, match=r"outside the monochromator's \d+\.\d to \d+\.\d eV"):
+        scan(session, edge, bounds=[-20, 10], steps=[5], times=[1])
+    assert session.mono.energy.position == before
+    assert side.get("SHUTTER:STATUS") == 0
+    assert list(session.journal.folder.glob("*")) == []
+
+
+def test_a_file_that_exists_is_refused_before_the_run(begin, side, tmp_path):
+    session = begin(template="{sample}.nxs")
+    side.put("SHUTTER:CMD", 0)
+    scan(session, md={"sample": "mine"})
+    assert session.wait()
+    opened = []
+    session.shutter.status.subscribe(lambda value, **_: opened.append(value), run=False)
+    with pytest.raises(OutputError, match=r"mine\.nxs"):
+        scan(session, md={"sample": "mine"})
+    assert "Open" not in opened
+    assert len(list(session.journal.folder.glob("*.jsonl"))) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run(begin):
+    session = begin(files="/proc/sys")
+    with pytest.raises(OutputError, match="/proc/sys"):
+        scan(session)
+    assert list(session.journal.folder.glob("*")) == []
+
+
+def test_names_for_the_prompt(begin):
+    names = begin().namespace()
+    assert {"RE", "mono", "i0", "it", "ir", "shutter", "stage", "ring", "xafs_scan", "bps"} <= set(
+        names
+    )
+
+
+def test_the_shell_runs_a_scan(beamline, ioc, tmp_path):
+    code = (
+        'RE(xafs_scan([i0, it, ir], mono.energy, "Fe-K", bounds=[-10, 10], steps=[2], times=[0.1]))'
+    )
+    result = beamline("shell", "--folder", tmp_path, "-c", code)
+    assert result.returncode == 0, result.stderr
+    (file,) = (tmp_path / "tiled" / "files").glob("*.nxs")
+    assert validate_file(file) == []
+    checked = beamline("validate", file, "--json")
+    assert checked.returncode == 0
+    assert '"problems": []' in checked.stdout

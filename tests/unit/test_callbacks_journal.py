@@ -1,0 +1,157 @@
+import os
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from beamline_ophyd.callbacks import Journal
+from beamline_ophyd.formats.journal import read_journal
+
+
+def run_documents(uid, points=3):
+    yield "start", {"uid": uid, "time": 1.0}
+    yield "descriptor", {"uid": f"{uid}-d", "run_start": uid, "name": "primary", "data_keys": {}}
+    for n in range(points):
+        yield "event", {"uid": f"{uid}-{n}", "descriptor": f"{uid}-d", "seq_num": n + 1}
+    yield "stop", {"uid": f"{uid}-s", "run_start": uid, "exit_status": "success"}
+
+
+def test_every_document_is_on_disk_when_the_call_returns(tmp_path):
+    journal = Journal(tmp_path / "journals")
+    seen = []
+    for item in run_documents("r1"):
+        journal(*item)
+        seen.append(item)
+        assert list(read_journal(journal.path("r1")).documents) == seen
+    assert read_journal(journal.path("r1")).complete
+    assert journal.problems == []
+
+
+def test_only_the_owner_may_read(tmp_path):
+    journal = Journal(tmp_path)
+    old = os.umask(0)
+    try:
+        journal("start", {"uid": "r1"})
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(journal.path("r1").stat().st_mode) == 0o600
+
+
+def test_nested_and_interleaved_runs_each_have_their_file(tmp_path):
+    journal = Journal(tmp_path)
+    outer, inner = list(run_documents("outer")), list(run_documents("inner"))
+    for item in [*outer[:3], *inner[:3], outer[3], *inner[3:], *outer[4:]]:
+        journal(*item)
+    assert list(read_journal(journal.path("outer")).documents) == outer
+    assert list(read_journal(journal.path("inner")).documents) == inner
+
+
+def test_existing_journal_is_never_overwritten(tmp_path):
+    for name in ("r1.jsonl", "r1-2.jsonl"):
+        journal = Journal(tmp_path)
+        for item in run_documents("r1"):
+            journal(*item)
+        assert journal.path("r1") == tmp_path / name
+    assert (tmp_path / "r1.jsonl").read_bytes() == (tmp_path / "r1-2.jsonl").read_bytes()
+
+
+def test_uid_cannot_leave_the_folder(tmp_path):
+    journal = Journal(tmp_path / "inside")
+    journal("start", {"uid": "../../outside"})
+    assert journal.path("../../outside").parent == tmp_path / "inside"
+    assert [p.parent for p in tmp_path.rglob("*.jsonl")] == [tmp_path / "inside"]
+
+
+def test_document_of_no_run_is_reported_once(tmp_path):
+    journal = Journal(tmp_path)
+    for _ in range(3):
+        journal("event", {"descriptor": "unknown", "seq_num": 1})
+    assert len(journal.problems) == 1
+    assert "belongs to no run" in str(journal.problems[0])
+
+
+def test_nothing_is_raised_for_what_is_no_document(tmp_path):
+    journal = Journal(tmp_path)
+    journal("start", None)
+    journal("start", {})
+    assert len(journal.problems) == 2
+
+
+def test_folder_removed_in_mid_run_is_made_anew_with_all_lines(tmp_path):
+    journal = Journal(tmp_path / "journals")
+    items = list(run_documents("r1", points=6))
+    for item in items[:4]:
+        journal(*item)
+    shutil.rmtree(tmp_path / "journals")
+    for item in items[4:]:
+        journal(*item)
+    assert list(read_journal(journal.path("r1")).documents) == items
+    assert journal.problems == []
+
+
+def test_lines_wait_while_the_folder_cannot_be_made(tmp_path):
+    journal = Journal(tmp_path / "journals")
+    items = list(run_documents("r1", points=6))
+    for item in items[:3]:
+        journal(*item)
+    shutil.rmtree(tmp_path / "journals")
+    (tmp_path / "journals").write_text("in the way")
+    for item in items[3:6]:
+        journal(*item)
+    assert len(journal.problems) == 1
+    (tmp_path / "journals").unlink()
+    for item in items[6:]:
+        journal(*item)
+    assert list(read_journal(journal.path("r1")).documents) == items
+    assert len(journal.problems) == 1
+
+
+LIMITED = """
+import resource, signal, sys
+from beamline_ophyd.callbacks import Journal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+journal = Journal(sys.argv[1])
+journal("start", {"uid": "r"})
+journal("descriptor", {"uid": "d", "run_start": "r"})
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (150, hard))
+for n in range(5):
+    journal("event", {"descriptor": "d", "seq_num": n})
+assert len(journal.problems) == 1, journal.problems
+assert "kept in memory" in str(journal.problems[0])
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+journal("stop", {"run_start": "r"})
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no file size limits here")
+def test_full_disk_costs_no_line_once_there_is_room(tmp_path):
+    subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], check=True, timeout=60)
+    contents = read_journal(tmp_path / "r.jsonl")
+    assert contents.complete
+    assert [d["seq_num"] for name, d in contents.documents if name == "event"] == list(range(5))
+
+
+KILLED = """
+import os, signal, sys
+from beamline_ophyd.callbacks import Journal
+journal = Journal(sys.argv[1])
+journal("start", {"uid": "r"})
+journal("descriptor", {"uid": "d", "run_start": "r"})
+for n in range(200):
+    journal("event", {"descriptor": "d", "seq_num": n})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_every_line_survives_sigkill(tmp_path):
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    contents = read_journal(tmp_path / "r.jsonl")
+    assert not contents.complete
+    assert contents.damaged == ()
+    assert [d["seq_num"] for name, d in contents.documents if name == "event"] == list(range(200))

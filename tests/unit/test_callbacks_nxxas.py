@@ -1,0 +1,623 @@
+import datetime as dt
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from bluesky import RunEngine
+from bluesky import plans as bp
+from bluesky import preprocessors as bpp
+from ophyd.sim import det, det1, motor, motor1, motor2
+
+from beamline_ophyd import ScanData
+from beamline_ophyd.callbacks import Journal, NXxasWriter, nxxas
+from beamline_ophyd.callbacks.nxxas import rebuild
+from beamline_ophyd.formats.journal import encode_line, read_journal
+from beamline_ophyd.formats.problems import OutputError
+from beamline_ophyd.formats.validate import validate_file
+
+DEADLINE_S = 30.0
+
+
+def opened(path: Any, mode: str = "r") -> Any:
+    return h5py.File(path, mode)
+
+
+@pytest.fixture
+def make_writer(tmp_path):
+    made = []
+
+    def make(folder=tmp_path, **options):
+        made.append(NXxasWriter(folder, **options))
+        return made[-1]
+
+    yield make
+    for writer in made:
+        assert writer.close(DEADLINE_S)
+
+
+def send(writer, documents):
+    for item in documents:
+        writer(*item)
+    return writer.wait(DEADLINE_S)
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_finished_run_is_one_valid_file(make_writer, xafs_documents, tmp_path):
+    seen = []
+    writer = make_writer(on_file=lambda *given: seen.append(given))
+    documents = xafs_documents(repeats=2)
+    assert send(writer, documents)
+    assert writer.problems == []
+    assert names(tmp_path) == ["00007_Fe_foil_Fe_K_6f2d9b1e.nxs"]
+    path = writer.files[documents[0][1]["uid"]]
+    assert seen == [(documents[0][1]["uid"], path, documents[0][1])]
+    assert validate_file(path) == []
+    assert ScanData.from_nexus(path) == ScanData.from_documents(documents)
+
+
+def test_both_definitions_in_one_entry(make_writer, xafs_documents):
+    writer = make_writer()
+    documents = xafs_documents(repeats=2, start={"user": "Ann", "proposal": "P-12"})
+    assert send(writer, documents)
+    data = ScanData.from_documents(documents)
+    mu, errors = data.mu()
+    (path,) = writer.files.values()
+    with opened(path) as file:
+        assert file.attrs["default"] == "entry"
+        entry = file["entry"]
+        assert entry.attrs["beamline_ophyd_layout"] == 1
+
+        def text(name):
+            return entry[name].asstr()[()]
+
+        assert text("definition") == "NXxas"
+        assert text("entry_identifier_uuid") == data.uid
+        assert dt.datetime.fromisoformat(text("start_time")).timestamp() == 1_760_000_000.25
+        assert dt.datetime.fromisoformat(text("end_time")).tzinfo is not None
+        assert entry["duration"][()] == 77
+        assert entry["duration"].dtype.kind == "i"
+        assert (text("element/symbol"), text("element/name")) == ("Fe", "iron")
+        assert text("edge/name") == "K"
+        assert entry["is_experimental"][()] == False  # noqa: E712 - a numpy bool
+        np.testing.assert_array_equal(entry["intensity"], mu)
+        np.testing.assert_array_equal(entry["intensity_errors"], errors)
+        for link in ("data/energy", "instrument/monochromator/energy", "measurement/energy",
+                     "instrument/energy/value", "instrument/positioners/energy"):  # fmt: skip
+            assert entry[link] == entry["energy"]
+        assert entry["energy"].attrs["target"] == "/entry/energy"
+        assert next(iter(entry["measurement"])) == "energy"
+        assert entry["measurement/sec"] == entry["monitor/count_time"]
+        assert entry["instrument/incoming_beam/data"] == entry["instrument/i0/data"]
+        assert entry["instrument/absorbed_beam/data"] == entry["instrument/itrans/data"]
+        assert text("data/mode") == "Transmission"
+        assert list(entry["data"].attrs["auxiliary_signals"]) == ["i0", "itrans", "iref"]
+        assert text("monitor/mode") == "timer"
+        assert entry["monitor/preset"][()] == 1.0
+        crystal = entry["instrument/monochromator/crystal"]
+        assert crystal["reflection"][()].tolist() == [1, 1, 1]
+        assert crystal["type"].asstr()[()] == "Si"
+        assert crystal["d_spacing"][()] == 3.135601
+        i0 = entry["instrument/i0"]
+        assert i0["detection_gas_path"][()] == 15.0
+        assert i0["detection_gas_path"].attrs["units"] == "cm"
+        assert i0["configuration/gas"].asstr()[()] == "N2"
+        assert i0["configuration/ev_per_count"][()] == 2.5e6
+        assert text("user/name") == "Ann"
+        assert text("experiment_identifier") == "P-12"
+        assert text("process/parameters/formula") == "intensity = numpy.log(i0 / itrans)"
+        assert entry["process/parameters/e0_shift"][()] == 0.5
+        assert entry["bluesky/points_planned"][()] == 24
+        assert entry["bluesky/points_taken"][()] == 24
+        assert len(entry["bluesky/streams/primary/data/I0"]) == 24
+        assert text("bluesky/exit_status") == "success"
+        assert text("xdi/Sample/prep") == "foil, 5 µm"
+
+
+def test_file_can_be_read_while_it_grows(make_writer, xafs_documents, tmp_path):
+    writer = make_writer()
+    documents = xafs_documents(points=6, repeats=2)
+    sent = []
+    for item in documents[:-1]:
+        writer(*item)
+        sent.append(item)
+        assert writer.wait(DEADLINE_S)
+        (part,) = tmp_path.iterdir()
+        assert part.name.endswith(".nxs.part")
+        assert ScanData.from_nexus(part) == ScanData.from_documents(sent)
+        with opened(part) as file:
+            taken = len(sent) - 2
+            assert file["entry/bluesky/exit_status"].asstr()[()] == "running"
+            if taken >= 0:
+                assert len(file["entry/data/intensity"]) == min(taken, 6)
+    assert send(writer, documents[-1:])
+    assert [p.suffix for p in tmp_path.iterdir()] == [".nxs"]
+
+
+def test_flush_follows_by_age_alone(make_writer, xafs_documents, tmp_path):
+    writer = make_writer(flush_interval=0.05)
+    for item in xafs_documents(taken=5, exit_status=None):
+        writer(*item)
+    deadline = time.monotonic() + DEADLINE_S
+    found = 0
+    while found < 5 and time.monotonic() < deadline:
+        parts = [p for p in tmp_path.iterdir() if p.suffix == ".part" and p.stat().st_size]
+        found = len(ScanData.from_nexus(parts[0]).columns.get("I0", ())) if parts else 0
+    assert found == 5
+
+
+@pytest.mark.parametrize("status", ["abort", "fail"])
+def test_run_that_ended_badly_says_so(make_writer, xafs_documents, status):
+    writer = make_writer()
+    reason = "BL02:MONO:ENERGY did not arrive"
+    assert send(writer, xafs_documents(taken=7, exit_status=status, reason=reason))
+    (path,) = writer.files.values()
+    assert validate_file(path) == []
+    with opened(path) as file:
+        collection = file["entry/bluesky"]
+        assert collection["exit_status"].asstr()[()] == status
+        assert collection["exit_reason"].asstr()[()] == reason
+        assert collection["points_planned"][()] == 12
+        assert collection["points_taken"][()] == 7
+        assert len(file["entry/energy"]) == 7
+
+
+def test_run_without_stop_is_finished_by_close(xafs_documents, tmp_path):
+    writer = NXxasWriter(tmp_path)
+    for item in xafs_documents(taken=3, exit_status=None):
+        writer(*item)
+    assert writer.close(DEADLINE_S)
+    (path,) = writer.files.values()
+    assert validate_file(path) == []
+    with opened(path) as file:
+        assert file["entry/bluesky/exit_status"].asstr()[()] == "unknown"
+        assert "no stop document" in file["entry/bluesky/exit_reason"].asstr()[()]
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_run_without_events(make_writer, xafs_documents, keep):
+    writer = make_writer()
+    documents = xafs_documents(taken=0, exit_status="abort")
+    assert send(writer, [*documents[:keep], documents[-1]])
+    assert writer.problems == []
+    (path,) = writer.files.values()
+    assert validate_file(path) == []
+
+
+def test_interleaved_runs(make_writer, xafs_documents):
+    writer = make_writer()
+    runs = [xafs_documents(uid=f"run{n}", seed=n) for n in range(3)]
+    for items in zip(*runs, strict=True):
+        for item in items:
+            writer(*item)
+    assert writer.wait(DEADLINE_S)
+    for run in runs:
+        path = writer.files[run[0][1]["uid"]]
+        assert ScanData.from_nexus(path) == ScanData.from_documents(run)
+
+
+@pytest.fixture
+def run_engine():
+    return RunEngine({})
+
+
+def test_runs_of_other_plans_get_a_plain_entry(make_writer, run_engine):
+    writer = make_writer(template="{plan_name}")
+    run_engine.subscribe(writer)
+    run_engine(bp.count([det1], 3))
+    run_engine(bp.scan([det], motor, -1, 1, 5))
+    run_engine(bp.grid_scan([det1], motor1, 0, 1, 3, motor2, 0, 1, 2))
+    run_engine(
+        bpp.baseline_wrapper(bp.scan([det], motor, 0, 1, 2, md={"plan_name": "b"}), [motor1])
+    )
+    assert writer.wait(DEADLINE_S)
+    assert writer.problems == []
+    files = {path.stem: path for path in writer.files.values()}
+    assert sorted(files) == ["b", "count", "grid_scan", "scan"]
+    for path in files.values():
+        assert validate_file(path) == []
+    with opened(files["scan"]) as file:
+        data = file["entry/data"]
+        assert data.attrs["signal"] == "det"
+        assert list(data.attrs["axes"]) == ["motor"]
+        assert data["motor"][()].tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
+        assert "definition" not in file["entry"]
+    with opened(files["b"]) as file:
+        assert len(file["entry/bluesky/streams/baseline/data/motor1"]) == 2
+
+
+def test_absorption_run_of_a_foreign_plan_needs_only_a_mapping(make_writer, run_engine):
+    mapping = {"energy": "motor", "i0": "det", "itrans": "det1"}
+    writer = make_writer(mapping=mapping)
+    run_engine.subscribe(writer)
+    run_engine(bp.scan([det, det1], motor, 1, 2, 5, md={"Element": {"symbol": "Fe", "edge": "K"}}))
+    assert writer.wait(DEADLINE_S)
+    (path,) = writer.files.values()
+    with opened(path) as file:
+        assert file["entry/definition"].asstr()[()] == "NXxas"
+        assert len(file["entry/intensity"]) == 5
+
+
+def test_strings_enums_arrays_and_nan(make_writer):
+    from beamline_ophyd.formats.journal import dumps
+
+    writer = make_writer()
+    values = [
+        ("closed", float("nan"), [1.0, 2.0]),
+        ("open", float("inf"), [3.0, float("nan")]),
+        ("µ\0", -0.0, [5.0, 6.0]),
+    ]
+    keys = {k: {"source": "x", "dtype": "string", "shape": []} for k in ("state", "x", "mca 1")}
+    documents = [
+        ("start", {"uid": "r", "time": 0.0}),
+        ("descriptor", {"uid": "d", "run_start": "r", "name": "primary", "data_keys": keys}),
+    ]
+    for row, (state, x, mca) in enumerate(values):
+        data = {"state": state, "x": x, "mca 1": mca}
+        stamps = dict.fromkeys(data, 0.0)
+        event = {"uid": f"e{row}", "descriptor": "d", "seq_num": row + 1, "time": 0.0}
+        documents.append(("event", event | {"data": data, "timestamps": stamps}))
+    documents.append(
+        ("stop", {"uid": "s", "run_start": "r", "time": 1.0, "exit_status": "success"})
+    )
+    assert send(writer, documents)
+    (path,) = writer.files.values()
+    assert validate_file(path) == []
+    back = [d["data"] for name, d in ScanData.from_nexus(path).run.documents() if name == "event"]
+    expected = [d["data"] for name, d in documents if name == "event"]
+    back = [{key: getattr(v, "tolist", lambda v=v: v)() for key, v in row.items()} for row in back]
+    assert dumps(back) == dumps(expected)
+
+
+def test_taken_name_is_never_overwritten(make_writer, xafs_documents, tmp_path, caplog):
+    (tmp_path / "Fe.nxs").write_text("precious")
+    writer = make_writer(template="{element}")
+    with pytest.raises(OutputError, match=r"Fe\.nxs exists already"):
+        writer.preflight(xafs_documents()[0][1], num_points=10)
+    assert send(writer, xafs_documents())
+    assert (tmp_path / "Fe.nxs").read_text() == "precious"
+    assert names(tmp_path) == ["Fe-2.nxs", "Fe.nxs"]
+    assert "next free name" in caplog.text
+
+
+def test_mode_w_replaces(make_writer, xafs_documents, tmp_path):
+    (tmp_path / "Fe.nxs").write_text("old")
+    writer = make_writer(template="{element}.nxs", mode="w")
+    writer.preflight(xafs_documents()[0][1], num_points=10)
+    assert send(writer, xafs_documents())
+    assert names(tmp_path) == ["Fe.nxs"]
+    assert validate_file(tmp_path / "Fe.nxs") == []
+
+
+def test_part_file_of_another_process_is_left_alone(make_writer, xafs_documents, tmp_path):
+    (tmp_path / "Fe.nxs.part").write_text("somebody's")
+    writer = make_writer(template="{element}")
+    assert send(writer, xafs_documents())
+    assert (tmp_path / "Fe.nxs.part").read_text() == "somebody's"
+    assert validate_file(tmp_path / "Fe.nxs") == []
+
+
+def test_template_with_subfolders_and_values_that_try_to_escape(
+    make_writer, xafs_documents, tmp_path
+):
+    writer = make_writer(template="{date}/{sample}")
+    start = {"Sample": {"name": "../../etc/passwd"}}
+    assert send(writer, xafs_documents(start=start))
+    (path,) = writer.files.values()
+    assert path.parent.parent == tmp_path
+    assert path.name == "etc_passwd.nxs"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"mode": "a"}, "mode is 'a'; give one of 'w-', 'w'"),
+        ({"compression": 10}, "compression is 10; give a gzip level, 0"),
+        ({"definition": "NXmx"}, "definition is 'NXmx'; give one of NXxas"),
+        ({"template": "{place}"}, r"'place' is no field; allowed are .*\{sample\}"),
+        ({"template": "../{uid}"}, "leaves the folder"),
+        ({"mapping": {"i0": "I0"}}, "energy"),
+    ],
+)
+def test_options_that_make_no_sense(tmp_path, options, words):
+    with pytest.raises(ValueError, match=words):
+        NXxasWriter(tmp_path, **options)
+
+
+def test_preflight_names_the_folder_and_the_remedy(tmp_path, monkeypatch):
+    with pytest.raises(OutputError, match=r"absent does not exist; create it"):
+        NXxasWriter(tmp_path / "absent").preflight({}, num_points=10)
+    with pytest.raises(OutputError, match=r"/proc is not writable"):
+        NXxasWriter("/proc").preflight({}, num_points=10)
+    writer = NXxasWriter(tmp_path)
+    writer.preflight({}, num_points=10)
+    points = shutil.disk_usage(tmp_path).free // 1000
+    with pytest.raises(OutputError, match=r"MB left, a run of \d+ points may need"):
+        writer.preflight({}, num_points=points)
+    assert names(tmp_path) == []
+
+
+def test_documents_of_no_run_are_reported_not_raised(make_writer):
+    writer = make_writer()
+    writer("event", {"descriptor": "nobody's", "seq_num": 1})
+    writer("start", {})
+    assert writer.wait(DEADLINE_S)
+    assert len(writer.problems) == 2
+
+
+def test_contract_that_is_broken_costs_only_the_definition(make_writer, xafs_documents):
+    writer = make_writer()
+    documents = xafs_documents()
+    documents[0][1]["xafs"]["points_per_sweep"] = -1
+    assert send(writer, documents)
+    (problem,) = writer.problems
+    assert "points_per_sweep" in str(problem)
+    (path,) = writer.files.values()
+    assert validate_file(path) == []
+
+
+def test_run_that_does_not_say_its_edge(make_writer, xafs_documents, caplog):
+    writer = make_writer()
+    documents = xafs_documents()
+    del documents[0][1]["Element"]
+    assert send(writer, documents)
+    assert writer.problems == []
+    assert 'give md={"Element"' in caplog.text
+    (path,) = writer.files.values()
+    assert validate_file(path) == []
+
+
+def test_on_file_that_raises_is_reported(make_writer, xafs_documents):
+    def fail(uid, path, start):
+        raise RuntimeError("no server")
+
+    writer = make_writer(on_file=fail)
+    assert send(writer, xafs_documents())
+    assert "no server" in str(writer.problems[0])
+    assert len(writer.files) == 1
+
+
+def test_points_that_did_not_fit_are_filled_in_from_the_journal(xafs_documents, tmp_path):
+    journal = Journal(tmp_path / "journal")
+    hold, entered = threading.Event(), threading.Event()
+
+    def on_file(uid, path, start):
+        entered.set()
+        assert hold.wait(DEADLINE_S)
+
+    writer = NXxasWriter(tmp_path, journal=journal, on_file=on_file)
+    for item in xafs_documents(uid="first"):
+        writer(*item)
+    assert entered.wait(DEADLINE_S)
+    writer._worker._capacity = 5
+    documents = xafs_documents(uid="second", points=50)
+    for item in documents:
+        journal(*item)
+        writer(*item)
+    gap = writer._worker.has_gap("second")
+    hold.set()
+    assert writer.close(DEADLINE_S)
+    assert gap
+    assert ScanData.from_nexus(writer.files["second"]) == ScanData.from_documents(documents)
+
+
+def test_gap_without_a_journal_costs_only_the_points_in_it(xafs_documents, tmp_path):
+    hold, entered = threading.Event(), threading.Event()
+
+    def on_file(uid, path, start):
+        entered.set()
+        assert hold.wait(DEADLINE_S)
+
+    writer = NXxasWriter(tmp_path, journal=Journal(tmp_path / "not subscribed"), on_file=on_file)
+    for item in xafs_documents(uid="first"):
+        writer(*item)
+    assert entered.wait(DEADLINE_S)
+    writer._worker._capacity = 5
+    for item in xafs_documents(uid="second", points=50):
+        writer(*item)
+    hold.set()
+    assert writer.close(DEADLINE_S)
+    assert validate_file(writer.files["second"]) == []
+    assert len(ScanData.from_nexus(writer.files["second"]).columns["I0"]) == 5
+    assert any("points are missing" in str(p) for p in writer.problems)
+
+
+def test_folder_removed_in_mid_run(xafs_documents, tmp_path):
+    journal, folder = Journal(tmp_path / "journal"), tmp_path / "files"
+    folder.mkdir()
+    writer = NXxasWriter(folder, journal=journal)
+    documents = xafs_documents()
+    for number, item in enumerate(documents):
+        journal(*item)
+        writer(*item)
+        if number == 6:
+            assert writer.wait(DEADLINE_S)
+            shutil.rmtree(folder)
+    assert not writer.wait(DEADLINE_S)
+    uid = documents[0][1]["uid"]
+    assert uid not in writer.files
+    assert any(str(folder) in str(p) and "rebuild(" in str(p) for p in writer.problems)
+    assert read_journal(journal.path(uid)).complete
+    folder.mkdir()
+    path = rebuild(journal.path(uid), folder)
+    assert ScanData.from_nexus(path) == ScanData.from_documents(documents)
+    assert validate_file(path) == []
+    writer.close(DEADLINE_S)
+
+
+def test_run_that_could_not_be_written_is_tried_again(xafs_documents, tmp_path):
+    folder = tmp_path / "files"
+    writer = NXxasWriter(folder, template="{uid}")
+    assert not send(writer, xafs_documents(uid="first"))
+    folder.mkdir()
+    assert send(writer, xafs_documents(uid="second"))
+    assert names(folder) == ["first.nxs", "second.nxs"]
+    assert sorted(writer.files) == ["first", "second"]
+    assert writer.close(DEADLINE_S)
+
+
+def test_file_is_written_when_there_is_room_again_though_nothing_is_measured(
+    xafs_documents, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(nxxas, "RETRY_S", 0.02)
+    folder, written = tmp_path / "files", threading.Event()
+    writer = NXxasWriter(folder, template="run", on_file=lambda *_: written.set())
+    assert not send(writer, xafs_documents())
+    assert not writer.wait(DEADLINE_S)
+    folder.mkdir()
+    assert written.wait(DEADLINE_S)
+    assert names(folder) == ["run.nxs"]
+    assert writer.close(DEADLINE_S)
+
+
+def test_rebuild_of_a_journal_that_was_cut_short(xafs_documents, tmp_path):
+    lines = [encode_line(*item) for item in xafs_documents()]
+    journal = tmp_path / "r.jsonl"
+    journal.write_bytes(b"".join(lines[:8]) + lines[8][:30])
+    path = rebuild(journal, tmp_path, template="{element}", compression=0)
+    assert validate_file(path) == []
+    assert ScanData.from_nexus(path) == ScanData.from_documents(xafs_documents()[:8])
+    with opened(path) as file:
+        assert file["entry/bluesky/exit_status"].asstr()[()] == "unknown"
+    with pytest.raises(TypeError, match="nonsense"):
+        rebuild(journal, tmp_path, nonsense=1)
+    journal.write_bytes(b"")
+    with pytest.raises(OutputError, match="no start document"):
+        rebuild(journal, tmp_path)
+
+
+LIMITED = """
+import pickle, resource, signal, sys
+from beamline_ophyd.callbacks import Journal, NXxasWriter
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+folder = sys.argv[1]
+documents = pickle.load(sys.stdin.buffer)
+writer = NXxasWriter(folder, template="run")
+for item in documents[:10]:
+    writer(*item)
+assert writer.wait(30)
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+for item in documents[10:-1]:
+    writer(*item)
+assert not writer.wait(30)
+assert any("File too large" in str(p) for p in writer.problems), writer.problems
+if sys.argv[2] == "freed":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+writer(*documents[-1])
+assert writer.wait(30) == (sys.argv[2] == "freed")
+assert writer.close(30)
+"""
+
+
+@pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no file size limits here")
+@pytest.mark.parametrize("end", ["freed", "full"])
+def test_full_disk(xafs_documents, tmp_path, end):
+    """The process lives on; what was on disk stays; with room again the file is whole."""
+    import pickle
+
+    documents = xafs_documents(points=50)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path), end],
+        input=pickle.dumps(documents),
+        capture_output=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    if end == "freed":
+        assert names(tmp_path) == ["run.nxs"]
+        assert ScanData.from_nexus(tmp_path / "run.nxs") == ScanData.from_documents(documents)
+    else:
+        assert names(tmp_path) == ["run.nxs.part"]
+        left = ScanData.from_nexus(tmp_path / "run.nxs.part")
+        assert left == ScanData.from_documents(documents[:10])
+
+
+ENDLESS = """
+import pickle, sys
+from beamline_ophyd.callbacks import Journal, NXxasWriter
+start, descriptor, *events = pickle.load(sys.stdin.buffer)
+journal, writer = Journal(sys.argv[1] + "/journal"), NXxasWriter(sys.argv[1])
+for item in (start, descriptor):
+    journal(*item)
+    writer(*item)
+row = 0
+while True:
+    event = dict(events[row % len(events)][1], seq_num=row + 1, uid=f"e{row}")
+    journal("event", event)
+    writer("event", event)
+    row += 1
+    if row == int(sys.argv[2]):
+        writer.wait()
+        print("flushed", row, flush=True)
+    if row > int(sys.argv[2]):
+        writer.wait(0.001)
+"""
+
+
+@pytest.mark.parametrize("after", [0.0, 0.013, 0.31, 0.77])
+def test_sigkill_leaves_a_file_that_opens_and_a_whole_journal(xafs_documents, tmp_path, after):
+    import pickle
+
+    documents = xafs_documents(points=50, exit_status=None)
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDLESS, str(tmp_path), "100"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    process.stdin.write(pickle.dumps(documents))
+    process.stdin.close()
+    assert process.stdout.readline() == b"flushed 100\n"
+    killed = threading.Timer(after, process.kill)
+    killed.start()
+    assert process.wait(DEADLINE_S) == -signal.SIGKILL
+    process.stdout.close()
+    (journal,) = (tmp_path / "journal").iterdir()
+    contents = read_journal(journal)
+    assert contents.damaged == ()
+    kept = [doc["seq_num"] for name, doc in contents.documents if name == "event"]
+    assert kept == list(range(1, len(kept) + 1))
+    (part,) = tmp_path.glob("*.part")
+    found = ScanData.from_nexus(part)
+    assert 100 <= len(found.columns["I0"]) <= len(kept)
+    rows = len(found.columns["I0"])
+    assert found == ScanData.from_documents(contents.documents[: rows + 2])
+    path = rebuild(journal, tmp_path)
+    assert len(ScanData.from_nexus(path).columns["I0"]) == len(kept)
+
+
+def test_writer_costs_the_run_engine_next_to_nothing(make_writer, xafs_documents):
+    """Handing over is a matter of microseconds, whatever the thread is busy with."""
+    writer = make_writer()
+    documents = xafs_documents(points=2000)
+    began = time.thread_time()
+    for item in documents:
+        writer(*item)
+    assert (time.thread_time() - began) / len(documents) < 200e-6
+    assert writer.wait(DEADLINE_S)
+
+
+def test_fork_leaves_the_parents_files_alone(make_writer, xafs_documents):
+    writer = make_writer()
+    documents = xafs_documents()
+    assert send(writer, documents[:6])
+    child = os.fork()
+    if child == 0:
+        for item in documents[6:]:
+            writer(*item)
+        os._exit(0 if not writer.close(1.0) and not writer.files else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert send(writer, documents[6:])
+    (path,) = writer.files.values()
+    assert ScanData.from_nexus(path) == ScanData.from_documents(documents)

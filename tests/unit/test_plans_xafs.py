@@ -1,0 +1,297 @@
+import threading
+
+import numpy as np
+import pytest
+from bluesky import RunEngine
+from bluesky.preprocessors import finalize_wrapper
+from ophyd import Component as Cpt
+from ophyd import Device, Signal
+from ophyd.sim import SynAxis, SynSignal
+from ophyd.status import Status
+
+from beamline_ophyd.grid import GridError, energy_grid
+from beamline_ophyd.metadata import RunMetadata
+from beamline_ophyd.plans import (
+    DeviceError,
+    _steps,
+    baseline_wrapper,
+    check_before_run_wrapper,
+    sample_name_wrapper,
+    shutter_wrapper,
+    xafs_scan,
+)
+
+SHORT = {"bounds": [-10, 0, 5], "steps": [2, 0.5], "times": [0.5, 2.0]}
+
+
+class Timed(Device):
+    """A detector with a dwell time, whose counts are that time."""
+
+    preset_time = Cpt(Signal, value=0.0, kind="omitted")
+    counts = Cpt(Signal, value=0.0, kind="hinted")
+
+    def __init__(self, name):
+        super().__init__("", name=name)
+        self.counts.name = name
+
+    def trigger(self):
+        self.counts.put(self.preset_time.get())
+        status = Status(self)
+        status.set_finished()
+        return status
+
+
+class Stuck(SynAxis):
+    """A fast axis that never arrives."""
+
+    def __init__(self):
+        super().__init__(name="slow")
+        self.velocity.put(1e9)
+        self.acceleration.put(0)
+
+    def set(self, value):
+        return Status(self)
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(_steps, "MARGIN_S", 0.2)
+
+
+@pytest.fixture
+def engine():
+    run_engine = RunEngine({}, context_managers=[])
+    documents = []
+    run_engine.subscribe(lambda name, doc: documents.append((name, doc)))
+    run_engine.documents = documents
+    return run_engine
+
+
+@pytest.fixture
+def energy():
+    return SynAxis(name="energy")
+
+
+@pytest.fixture
+def detectors():
+    return [Timed("i0"), Timed("it")]
+
+
+def of(documents, name):
+    return [doc for kind, doc in documents if kind == name]
+
+
+def test_a_scan_measures_every_point_of_its_grid(engine, energy, detectors):
+    engine(xafs_scan(detectors, energy, "Fe-K", **SHORT))
+    grid = energy_grid("Fe-K", **SHORT)
+    events = of(engine.documents, "event")
+    assert [e["data"]["energy"] for e in events] == grid.energy_ev.tolist()
+    assert [e["data"]["dwell_time"] for e in events] == grid.dwell_s.tolist()
+    assert [e["data"]["i0"] for e in events] == grid.dwell_s.tolist()
+
+
+def test_the_start_document_carries_the_contract(engine, energy, detectors):
+    engine(xafs_scan(detectors, energy, "Fe-K", repeats=2, e0_shift=1.2, **SHORT,
+                     md={"sample": {"name": "foil"}}))  # fmt: skip
+    start = of(engine.documents, "start")[0]
+    run = RunMetadata.from_start(start)
+    assert (run.element, run.edge, run.sample_name) == ("Fe", "K", "foil")
+    assert run.xafs is not None
+    assert run.xafs.mode == "transmission"
+    assert run.xafs.roles.channels == {"i0": "i0", "itrans": "it"}
+    assert run.xafs.roles.dwell == "dwell_time"
+    assert (run.xafs.e0_ev, run.xafs.e0_shift_ev) == (7112.0, 1.2)
+    assert start["num_points"] == run.xafs.points_per_sweep * 2
+
+
+def test_repeats_and_shift(engine, energy, detectors):
+    engine(xafs_scan(detectors, energy, "Fe-K", repeats=2, e0_shift=1.2, **SHORT))
+    sweep = energy_grid("Fe-K", **SHORT).energy_ev + 1.2
+    asked = [e["data"]["energy"] for e in of(engine.documents, "event")]
+    assert asked == [*sweep.tolist(), *sweep.tolist()]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"edge": "Xx-K"}, GridError, "no element"),
+        ({"repeats": 0}, ValueError, "repeats is 0"),
+        ({"repeats": True}, ValueError, "repeats is True"),
+        ({"settle_time": -1}, ValueError, "settle_time"),
+        ({"e0_shift": float("nan")}, ValueError, "e0_shift"),
+        ({"detectors": []}, ValueError, "no detectors"),
+        ({"detectors": Timed("i0")}, ValueError, "detectors is i0; give a list"),
+        ({"detectors": [3, Timed("it")]}, ValueError, "detector 3 cannot be read"),
+        ({"energy": Timed("mono")}, ValueError, "energy is mono, which cannot be set"),
+        ({"detectors": [Timed("x"), Timed("y")]}, ValueError, "no detector is known as i0 or"),
+        ({"mode": "fluorescence"}, ValueError, "known as ifluor"),
+        ({"mode": "magic"}, ValueError, "mode is 'magic'"),
+        ({"roles": {"i9": "x"}}, ValueError, "roles has i9"),
+        ({"detectors": [SynSignal(name="i0"), Timed("it")]}, ValueError, "detector i0 has neither"),
+    ],
+)
+def test_refusals_come_before_anything_moves(engine, energy, detectors, options, error, words):
+    arguments = {"detectors": detectors, "energy": energy, "edge": "Fe-K", **SHORT} | options
+    energy.set(1.0)
+    with pytest.raises(error, match=words):
+        engine(xafs_scan(**arguments))
+    assert engine.documents == []
+    assert energy.position == 1.0
+
+
+def test_roles_can_be_said(engine, energy):
+    engine(xafs_scan([Timed("monitor"), Timed("diode")], energy, "Fe-K", **SHORT,
+                     roles={"i0": "monitor", "itrans": "diode"}))  # fmt: skip
+    run = RunMetadata.from_start(of(engine.documents, "start")[0])
+    assert run.xafs is not None
+    assert run.xafs.roles.channels == {"i0": "monitor", "itrans": "diode"}
+
+
+def test_an_axis_that_never_arrives_fails_by_name(engine, detectors, impatient):
+    with pytest.raises(DeviceError, match=r"slow did not go to 7102.0 within 0.2 s"):
+        engine(xafs_scan(detectors, Stuck(), "Fe-K", **SHORT))
+    stop = of(engine.documents, "stop")[0]
+    assert stop["exit_status"] == "fail"
+    assert "slow did not go to 7102.0" in stop["reason"]
+
+
+def test_limits_follow_from_the_speed():
+    assert _steps.Speed(velocity=2.0, acceleration_s=0.5).limit_s(10.0) == 2 * (5 + 1) + 10
+    assert _steps.Speed().limit_s(10.0) == 60.0
+
+
+class Gate(Signal):
+    """A shutter that remembers its commands."""
+
+    def __init__(self):
+        super().__init__(name="gate", value="close")
+        self.history = []
+
+    def set(self, value, **kwargs):
+        self.history.append(value)
+        return super().set(value, **kwargs)
+
+
+def test_the_shutter_is_open_during_the_run_only(engine, energy, detectors):
+    gate = Gate()
+    seen = []
+    engine.subscribe(lambda name, doc: seen.append((name, gate.get())))
+    engine(xafs_scan(detectors, energy, "Fe-K", **SHORT, shutter=gate))
+    assert gate.history == ["open", "close"]
+    assert {state for name, state in seen if name == "event"} == {"open"}
+
+
+def test_the_shutter_closes_when_the_scan_fails(engine, detectors, impatient):
+    gate = Gate()
+    with pytest.raises(DeviceError):
+        engine(xafs_scan(detectors, Stuck(), "Fe-K", **SHORT, shutter=gate))
+    assert gate.history == ["open", "close"]
+
+
+def test_the_shutter_stays_open_until_the_last_nested_run_ends(engine, detectors):
+    from bluesky import plan_stubs as bps
+    from bluesky import preprocessors as bpp
+
+    gate = Gate()
+    seen = []
+    engine.subscribe(lambda name, doc: seen.append(gate.get()), "event")
+
+    @bpp.set_run_key_decorator("outer")
+    @bpp.run_decorator()
+    def outer():
+        yield from bpp.set_run_key_wrapper(inner(), "inner")
+        yield from bps.trigger_and_read(detectors)
+
+    @bpp.run_decorator()
+    def inner():
+        yield from bps.trigger_and_read(detectors)
+
+    engine(shutter_wrapper(outer(), gate))
+    assert seen == ["open", "open"]
+    assert gate.history == ["open", "close"]
+    engine(shutter_wrapper(outer(), gate))
+    assert gate.history == ["open", "close"] * 2
+
+
+def test_a_motion_alone_opens_no_shutter(engine, energy):
+    from bluesky import plan_stubs as bps
+
+    gate = Gate()
+    engine(shutter_wrapper(bps.mv(energy, 3.0), gate))
+    assert gate.history == []
+
+
+def test_a_failed_check_leaves_no_run(engine, energy, detectors):
+    def full(md):
+        assert md["plan_name"] == "xafs_scan"
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="disk is full"):
+        engine(check_before_run_wrapper(xafs_scan(detectors, energy, "Fe-K", **SHORT), full))
+    assert engine.documents == []
+
+
+def test_the_sample_in_the_beam_is_named(engine, energy, detectors):
+    name = Signal(name="sample", value="Cu foil")
+    engine(sample_name_wrapper(xafs_scan(detectors, energy, "Fe-K", **SHORT), name))
+    engine(
+        sample_name_wrapper(
+            xafs_scan(detectors, energy, "Fe-K", **SHORT, md={"sample": "mine"}), name
+        )
+    )
+    names = [RunMetadata.from_start(s).sample_name for s in of(engine.documents, "start")]
+    assert names == ["Cu foil", "mine"]
+
+
+def test_clean_up_of_the_caller_still_runs(engine, energy, detectors):
+    done = threading.Event()
+
+    def clean_up():
+        done.set()
+        yield from ()
+
+    with pytest.raises(GridError):
+        engine(finalize_wrapper(xafs_scan(detectors, energy, "Xx-K"), clean_up))
+    assert done.is_set()
+
+
+def test_messages_can_be_listed_without_a_run_engine(energy, detectors):
+    messages = list(xafs_scan(detectors, energy, "Fe-K", **SHORT))
+    targets = [m.args[0] for m in messages if m.command == "set" and m.obj is energy]
+    np.testing.assert_array_equal(targets, energy_grid("Fe-K", **SHORT).energy_ev)
+
+
+class Jammed(Gate):
+    """A shutter that opens and does not close."""
+
+    def set(self, value, **kwargs):
+        if value == "close":
+            self.history.append(value)
+            status = Status(self)
+            status.set_exception(RuntimeError("jammed"))
+            return status
+        return super().set(value, **kwargs)
+
+
+def test_a_shutter_that_fails_too_does_not_hide_the_cause(engine, detectors, impatient, caplog):
+    gate = Jammed()
+    with pytest.raises(DeviceError, match="slow did not go to"):
+        engine(shutter_wrapper(xafs_scan(detectors, Stuck(), "Fe-K", **SHORT), gate))
+    assert "slow did not go to" in of(engine.documents, "stop")[0]["reason"]
+    assert gate.history == ["open", "close"]
+    assert "the shutter may be open" in caplog.text
+    assert "jammed" in caplog.text
+
+
+def test_a_shutter_that_alone_fails_fails_the_plan(engine, energy, detectors):
+    with pytest.raises(DeviceError, match="gate failed to go to close: jammed"):
+        engine(shutter_wrapper(xafs_scan(detectors, energy, "Fe-K", **SHORT), Jammed()))
+
+
+def test_baseline_of_a_run_and_of_one_that_fails(engine, energy, detectors, impatient):
+    lamp = SynSignal(func=lambda: 3.0, name="lamp")
+    engine(baseline_wrapper(xafs_scan(detectors, energy, "Fe-K", **SHORT), [lamp]))
+    with pytest.raises(DeviceError):
+        engine(baseline_wrapper(xafs_scan(detectors, Stuck(), "Fe-K", **SHORT), [lamp]))
+    numbers = [doc["num_events"]["baseline"] for doc in of(engine.documents, "stop")]
+    assert numbers == [2, 1]

@@ -1,0 +1,84 @@
+"""Values as Tiled's tables want them."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beamline_ophyd.serving.runs import _Columns, document_key
+
+NUMBERS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**53), 2**53),
+    st.floats(),
+    st.integers(-(2**31), 2**31 - 1).map(np.int32),
+    st.floats(width=32).map(np.float32),
+    st.booleans().map(np.bool_),
+)
+
+
+def settled(spec, value):
+    columns = _Columns()
+    columns.learn({"uid": "d", "data_keys": {"x": {"source": "test", **spec}}})
+    event = {"descriptor": "d", "data": {"x": value}}
+    return columns.settle(event)["data"]["x"]
+
+
+@given(NUMBERS)
+def test_numbers_are_floats_and_stay_what_they_are(value):
+    found = settled({"dtype": "number", "shape": []}, value)
+    assert type(found) is float
+    if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
+        assert math.isnan(found)
+    else:
+        assert found == value
+
+
+@given(st.lists(st.one_of(st.integers(-1000, 1000), st.floats(-1e6, 1e6)), min_size=1))
+def test_arrays_of_numbers_are_lists_of_floats(values):
+    for given_as in (values, tuple(values), np.array(values)):
+        found = settled({"dtype": "array", "shape": [len(values)]}, given_as)
+        assert found == [float(value) for value in values]
+        assert {type(value) for value in found} == {float}
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "expected"),
+    [
+        ({"dtype": "integer"}, np.int64(3), 3),
+        ({"dtype": "integer"}, 2**62, 2**62),
+        ({"dtype": "number", "dtype_numpy": "<i8"}, np.int64(3), 3),
+        ({"dtype": "string"}, np.str_("µ"), "µ"),
+        ({"dtype": "string"}, 5, "5"),
+        ({"dtype": "string"}, None, None),
+        ({"dtype": "boolean"}, np.bool_(True), True),
+        ({"dtype": "array", "dtype_numpy": "<U3"}, np.array(["ab", "c"]), ["ab", "c"]),
+        ({"dtype": "array", "dtype_numpy": "<i4"}, np.array([1, 2]), [1, 2]),
+        ({"dtype": "array"}, np.eye(2, dtype=int), [[1.0, 0.0], [0.0, 1.0]]),
+        ({"dtype": "array"}, [], []),
+        ({"dtype": "array"}, ["a", "b"], ["a", "b"]),
+        ({"dtype": "number", "external": "FILESTORE:"}, "datum/0", "datum/0"),
+        ({}, {"free": "form"}, {"free": "form"}),
+    ],
+)
+def test_values_by_their_descriptor(spec, value, expected):
+    found = settled({"shape": [], **spec}, value)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def test_streams_do_not_mix():
+    columns = _Columns()
+    for uid, dtype in (("a", "number"), ("b", "integer")):
+        columns.learn({"uid": uid, "data_keys": {"x": {"dtype": dtype, "shape": []}}})
+    values = [columns.settle({"descriptor": uid, "data": {"x": 1}})["data"]["x"] for uid in "ab"]
+    assert [type(value) for value in values] == [float, int]
+
+
+def test_documents_have_keys():
+    assert document_key({"uid": "a"}) == "a"
+    assert document_key({"uid": ["a", "b"]}) == "a"
+    assert document_key({"datum_id": "r/0"}) == "r/0"
