@@ -1,0 +1,73 @@
+# What developers, users and CI run; each target is one line of help: `make help`.
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+# Where it is set, every start of a program would compile hundreds of modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+BIN := $(VENV)/bin
+# Rebuilt when the package's metadata or the C server change; Python edits are live.
+SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
+
+.PHONY: help setup setup-system demo test check lint ctest ctest-coverage wheel ioc clean
+
+help: ## show this help
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0])'
+	@if command -v uv >/dev/null; then uv venv -q --python $(PYTHON) $(VENV); \
+	else $(PYTHON) -m venv $(VENV); fi
+
+# uv where it is to be had, because it installs in seconds what takes pip a minute.
+define install
+	@if command -v uv >/dev/null; then tool=uv; \
+	elif [ -x $(BIN)/uv ] || $(BIN)/python -m pip install -q uv 2>/dev/null; then tool=$(BIN)/uv; \
+	else tool=; fi; \
+	echo "installing $(1) into $(VENV)"; \
+	if [ -n "$$tool" ] && "$$tool" pip install -q --python $(BIN)/python -e '$(1)'; then :; \
+	else $(BIN)/python -m pip install -q -e '$(1)'; fi
+endef
+
+$(VENV)/.run: $(BIN)/python $(SOURCES)
+	$(call install,.)
+	@touch $@
+
+$(VENV)/.test: $(BIN)/python $(SOURCES)
+	$(call install,.[test])
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.dev: $(BIN)/python $(SOURCES)
+	$(call install,.[dev])
+	@touch $@ $(VENV)/.test $(VENV)/.run
+
+setup: $(VENV)/.dev ## make .venv with everything a developer needs
+
+setup-system: ## install the system packages that some checks need (Debian, root)
+	apt-get update -qq && apt-get install -qq -y --no-install-recommends libcmocka-dev cppcheck
+
+demo: $(VENV)/.run ## scan the iron edge on the simulated beamline, from nothing to a file in Tiled
+	@$(BIN)/beamline demo
+
+test: $(VENV)/.test ## run all tests
+	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+check: lint ctest test wheel ## run everything that CI runs
+
+lint: $(VENV)/.dev ## check style, types, imports and C sources
+	@.ci/lint $(BIN)
+
+ctest: $(VENV)/.dev ## test the C code under AddressSanitizer and UBSan
+	@.ci/ctest sanitize $(BIN)
+
+ctest-coverage: $(VENV)/.dev ## measure what the C tests cover
+	@.ci/ctest coverage $(BIN)
+
+wheel: $(BIN)/python ## build the wheel and try it in a clean environment
+	@.ci/wheel $(PYTHON)
+
+ioc: $(VENV)/.run ## run the device server until Ctrl-C
+	@$(BIN)/beamline ioc
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) build dist demo_output .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
