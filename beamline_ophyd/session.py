@@ -30,6 +30,7 @@ from beamline_ophyd.devices import (
     Simulation,
     StorageRing,
     connect,
+    disconnect,
 )
 from beamline_ophyd.serving import DataFolder
 
@@ -122,8 +123,7 @@ class Session:
         Channel Access warns when a server goes that is still in use, and may crash when a
         program ends that still is a client.
         """
-        for device in self.devices:
-            device.destroy()
+        disconnect(*self.devices)
 
     def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """Finish writing and publishing, within `timeout` seconds each."""

@@ -7,7 +7,7 @@
 """
 
 from ._axis import Axis, MotionError
-from ._connect import BeamlineConnectionError, connect
+from ._connect import BeamlineConnectionError, connect, disconnect
 from ._ion_chambers import CountError, IonChamber, IonChambers
 from ._monochromator import Monochromator
 from ._sample_stage import SampleStage
@@ -29,4 +29,5 @@ __all__ = [
     "Simulation",
     "StorageRing",
     "connect",
+    "disconnect",
 ]

@@ -1,11 +1,11 @@
-"""Waiting for PVs, and saying what to do when they do not come."""
+"""Waiting for PVs, saying what to do when they do not come, and leaving them."""
 
 import os
 import time
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["BeamlineConnectionError", "connect", "not_connected"]
+__all__ = ["BeamlineConnectionError", "connect", "disconnect", "not_connected"]
 
 
 class BeamlineConnectionError(ConnectionError):
@@ -35,6 +35,41 @@ def connect(*devices: Any, timeout: float = 5.0) -> None:
             raise BeamlineConnectionError(not_connected(*devices)) from None
 
 
+def disconnect(*devices: Any) -> None:
+    """Leave all PVs of devices; none of the devices can be used afterwards.
+
+    Safer than ``destroy()`` alone, which for a device whose server has gone clears the channel
+    of a PV but not its subscription. pyepics clears that too, when it collects the PV: a second
+    time, and libca crashes the program.
+
+    Parameters
+    ----------
+    *devices : ophyd.Device
+        Any ophyd devices, connected or not.
+    """
+    for device in devices:
+        pvs = list(_pvs(device))
+        device.destroy()
+        for pv in pvs:
+            if pv.chid is None:  # cleared, and its subscriptions with it; other signals may go on
+                pv._monref = pv._monref_mask = None
+
+
+def _signals(device: Any) -> Iterator[tuple[str, Any]]:
+    if not hasattr(device, "walk_signals"):
+        yield device.name, device
+        return
+    for walk in device.walk_signals():
+        yield walk.dotted_name, walk.item
+
+
+def _pvs(device: Any) -> Iterator[Any]:
+    for _, signal in _signals(device):
+        for attribute in ("_read_pv", "_write_pv"):
+            if (pv := getattr(signal, attribute, None)) is not None:
+                yield pv
+
+
 def not_connected(*devices: Any) -> str:
     """The message for devices that are not connected."""
     missing = [pv for device in devices for pv in _missing(device)]
@@ -52,10 +87,6 @@ def not_connected(*devices: Any) -> str:
 
 
 def _missing(device: Any) -> Iterator[str]:
-    if not hasattr(device, "walk_signals"):
-        if not device.connected:
-            yield getattr(device, "pvname", device.name)
-        return
-    for walk in device.walk_signals():
-        if not walk.item.connected:
-            yield getattr(walk.item, "pvname", walk.dotted_name)
+    for name, signal in _signals(device):
+        if not signal.connected:
+            yield getattr(signal, "pvname", name)

@@ -17,6 +17,7 @@ from beamline_ophyd.devices import (
     Shutter,
     StorageRing,
     connect,
+    disconnect,
 )
 from beamline_ophyd.devices._status import Action, Pending
 
@@ -35,8 +36,7 @@ def make(side):
         return device
 
     yield build
-    for device in made:
-        device.destroy()
+    disconnect(*made)
 
 
 def fails_with(status, error):
@@ -165,6 +165,24 @@ def test_a_count_cut_short_by_a_dead_server_fails(make, start_ioc):
     server.kill()
     assert "DEAD2:SCALER.CNT disconnected" in fails_with(status, DisconnectedError)
     assert chambers.unstage() is not None
+
+
+def test_leaving_a_dead_server_leaves_nothing_to_be_cleared_twice(make, start_ioc):
+    server = start_ioc(prefix="DEAD3:", speed=1.0)
+    stage = make(SampleStage, "DEAD3:")
+    gone = threading.Event()
+    stage.x.motor_done_move.subscribe(
+        lambda connected, **_: None if connected else gone.set(),
+        event_type=stage.x.motor_done_move.SUB_META,
+        run=False,
+    )
+    server.kill()
+    assert gone.wait(DEADLINE_S)
+    pvs = [walk.item._read_pv for walk in stage.walk_signals() if hasattr(walk.item, "_read_pv")]
+    assert any(pv._monref for pv in pvs)
+    disconnect(stage)
+    # pyepics clears this subscription when it collects a PV, and its channel is cleared by now.
+    assert [pv.pvname for pv in pvs if pv._monref] == []
 
 
 def test_a_destroyed_device_asks_its_server_no_more(make):
