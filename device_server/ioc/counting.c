@@ -1,10 +1,15 @@
 /* Counting: the mean rates in the chambers, integrated over beamline time while axes move, and the
    noise of the absorbed photons. The integral is cut at fixed beamline times after the start of a
-   count, so that a seed gives the same counts however the threads are scheduled. */
+   count, so that a seed gives the same counts however the threads are scheduled. Every draw has a
+   stream of its own, by the number of the count and of the draw: how many numbers one draw takes
+   depends on its mean, and a beam that has decayed a little more must not change all that follow.
+ */
 #include "simulation_private.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "rng.h"
 
 #define SLICE_S 0.1
 #define STEP_EV 0.25 /* within a slice, no step of a moving mono is wider .. */
@@ -25,7 +30,8 @@ int sim_position(const struct sim *sim, double time_s, struct bl_position *posit
 
 void counting_seed(struct sim *sim, uint64_t seed)
 {
-    bl_rng_seed(&sim->rng, seed);
+    sim->seed = seed;
+    sim->counter.number = 0;
     sim->counter.forget_carry = true;
 }
 
@@ -40,6 +46,17 @@ static int steps(const struct sim *sim, double from_s, double to_s)
     if (bl_motion_position(&sim->shutter, to_s) != bl_motion_position(&sim->shutter, from_s))
         n = fmax(n, 8);
     return 1 + (int)fmin(n, STEPS_MAX - 1);
+}
+
+/* Photons absorbed where `mean` are to be expected. */
+static double draw(struct sim *sim, double mean)
+{
+    struct counter *counter = &sim->counter;
+    struct bl_rng rng;
+    if (!sim->noise)
+        return mean;
+    bl_rng_seed(&rng, bl_rng_stream(counter->seed, counter->draws++));
+    return (double)bl_rng_poisson(&rng, mean);
 }
 
 /* V/F pulses of each chamber in an interval of beamline time. */
@@ -57,10 +74,8 @@ static int integrate(struct sim *sim, double from_s, double to_s, double counts[
         if (status != BL_OK)
             return status;
         for (int chamber = 0; chamber < BL_NCHAMBERS; chamber++) {
-            const double mean = rate[chamber] * dt;
-            const double photons = sim->noise ? (double)bl_rng_poisson(&sim->rng, mean) : mean;
             counts[chamber] += bl_chamber_counts(bl_beamline_chamber(sim->beamline, chamber),
-                                                 position.energy_ev, photons);
+                                                 position.energy_ev, draw(sim, rate[chamber] * dt));
         }
     }
     return BL_OK;
@@ -187,6 +202,8 @@ void sim_count_arm(struct sim *sim, bool count)
     const double now_s = sim_now(sim);
     if (count) {
         counter->start_s = counter->to_s = now_s;
+        counter->seed = bl_rng_stream(sim->seed, counter->number++);
+        counter->draws = 0;
         counter->armed = true;
         counter->done = counter->ending = counter->told = false;
     } else {

@@ -6,7 +6,6 @@
 #include <epicsMutex.h>
 #include <epicsThread.h>
 
-#include "rng.h"
 #include "simulation.h"
 
 enum { AXIS_BRAGG, AXIS_X, AXIS_Y, NAXES };
@@ -35,6 +34,9 @@ struct counter {
     double counts[BL_NCHAMBERS];
     double carry[BL_NCHAMBERS]; /* part of a pulse left in a converter by the last count */
     bool forget_carry;
+    uint64_t number;              /* of the next count since the seed was set */
+    uint64_t seed;                /* of the noise of this count .. */
+    uint64_t draws;               /* .. and how many times it has been drawn */
     double rate_hz[BL_NCHAMBERS]; /* of the last whole count */
 };
 
@@ -58,7 +60,6 @@ struct sim {
     struct counter counter;
     const struct bl_place *sample;
 
-    struct bl_rng rng;
     uint64_t seed;
     bool noise, steady_ring;
 };

@@ -132,7 +132,6 @@ uint64_t sim_seed(struct sim *sim)
 void sim_set_seed(struct sim *sim, uint64_t seed)
 {
     change(sim);
-    sim->seed = seed;
     counting_seed(sim, seed);
     changed(sim, 0);
 }

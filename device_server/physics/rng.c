@@ -12,16 +12,27 @@ static uint64_t rotate_left(uint64_t value, int bits)
     return (value << bits) | (value >> (64 - bits));
 }
 
-/* splitmix64: spreads any seed, zero included, over the whole state. */
+/* One number of splitmix64, by its place in the sequence of a seed. */
+static uint64_t splitmix(uint64_t seed, uint64_t place)
+{
+    uint64_t z = seed + (place + 1) * UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+/* Spreads any seed, zero included, over the whole state. */
 void bl_rng_seed(struct bl_rng *rng, uint64_t seed)
 {
-    for (size_t i = 0; i < 4; i++) {
-        uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
+    for (size_t i = 0; i < 4; i++)
+        rng->state[i] = splitmix(seed, i);
+}
 
-        z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-        z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-        rng->state[i] = z ^ (z >> 31);
-    }
+/* Twice, so that neither neighbouring seeds nor neighbouring indices share numbers. */
+uint64_t bl_rng_stream(uint64_t seed, uint64_t index)
+{
+    return splitmix(splitmix(seed, 0), index);
 }
 
 uint64_t bl_rng_next(struct bl_rng *rng)

@@ -11,6 +11,9 @@ struct bl_rng {
 /* Every seed gives a valid state, and the same seed the same numbers on every machine. */
 void bl_rng_seed(struct bl_rng *rng, uint64_t seed);
 
+/* Seed of one of many streams of numbers under one seed, each independent of the others. */
+uint64_t bl_rng_stream(uint64_t seed, uint64_t index);
+
 uint64_t bl_rng_next(struct bl_rng *rng);
 
 /* Uniform in [0, 1) with 53 random bits. */

@@ -45,6 +45,37 @@ static void test_same_seed_same_numbers(void **state)
     assert_true(differ > 950);
 }
 
+/* The first numbers of streams of one seed are independent of each other, and those of the next
+   seed's streams are others. Chi-square of bytes, bounds at mean +- 5 sigma. */
+static void test_streams(void **state)
+{
+    enum { N = 100000, BINS = 256 };
+    unsigned histogram[BINS] = {0};
+    double chi2 = 0, correlation = 0, before = 0;
+    int same = 0;
+
+    (void)state;
+    for (uint64_t i = 0; i < N; i++) {
+        struct bl_rng rng;
+        double u;
+
+        bl_rng_seed(&rng, bl_rng_stream(20260, i));
+        u = bl_rng_uniform(&rng);
+        histogram[(size_t)(u * BINS)]++;
+        correlation += (u - 0.5) * (before - 0.5) * 12 / N;
+        before = u;
+        same += bl_rng_stream(20260, i + 1) == bl_rng_stream(20261, i);
+    }
+    for (size_t i = 0; i < BINS; i++) {
+        double off = histogram[i] - (double)N / BINS;
+
+        chi2 += off * off * BINS / N;
+    }
+    assert_near(chi2, BINS - 1, 5 * sqrt(2.0 * (BINS - 1)));
+    assert_near(correlation, 0.0, 5 / sqrt((double)N));
+    assert_int_equal(same, 0);
+}
+
 static void test_uniform_and_normal(void **state)
 {
     enum { N = 200000 };
@@ -155,6 +186,7 @@ int main(void)
         cmocka_unit_test(test_seeding),
         cmocka_unit_test(test_generator),
         cmocka_unit_test(test_same_seed_same_numbers),
+        cmocka_unit_test(test_streams),
         cmocka_unit_test(test_uniform_and_normal),
         cmocka_unit_test(test_poisson_distribution),
         cmocka_unit_test(test_poisson_large),

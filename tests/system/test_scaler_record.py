@@ -183,6 +183,21 @@ def test_putting_the_seed_repeats_the_noise(bl):
     assert runs[0] == runs[1]
 
 
+def test_the_noise_of_a_count_is_its_own(bl):
+    """Neither the current nor the length of earlier counts changes it: scans can be repeated."""
+    bl.put("SIM:SPEED", 1000.0)
+    runs = []
+    for first in (2.0, 0.7):
+        bl.put("SIM:SEED", 99)
+        count(bl, first)
+        counts = np.array([count(bl, 2.0) for _ in range(40)], dtype=float)
+        runs.append(counts[:, 2] / counts[:, 1])  # the current cancels
+    noise = [run - np.mean(run) for run in runs]
+    # The current decides now and then which of two numbers the generator takes.
+    alike = np.abs(noise[0] - noise[1]) < 0.2 * np.std(noise[0])
+    assert np.count_nonzero(alike) >= 36
+
+
 def test_counts_integrate_over_a_motion(bl):
     """Half of a count with the shutter closed is about half the counts."""
     bl.put("SIM:RING", "Steady")
