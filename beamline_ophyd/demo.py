@@ -144,7 +144,10 @@ def run_demo(
         devices.start()
         tiled_starts = stack.enter_context(ThreadPoolExecutor(1)).submit(serving.start)
         os.environ.update(devices.environment)
-        # Now that the environment is set, because EPICS reads it once; and while Tiled starts.
+        # Now that the environment is set, because EPICS reads it once; and while Tiled starts,
+        # because later these would compete with the scan for the interpreter.
+        import bluesky_tiled_plugins  # noqa: F401 (loads the client of runs)
+        import matplotlib.backends.backend_agg  # noqa: F401 (loads all that a picture needs)
         from bluesky import plan_stubs as bps
         from bluesky.utils import RunEngineInterrupted
 
