@@ -17,6 +17,8 @@ help: ## show this help
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0])'
 	@if command -v uv >/dev/null; then uv venv -q --python $(PYTHON) $(VENV); \
+	elif $(PYTHON) -m venv --without-pip $(VENV) \
+	&& $(PYTHON) -m pip --python $(BIN)/python install -q uv 2>/dev/null; then :; \
 	else $(PYTHON) -m venv $(VENV); fi
 
 # uv where it is to be had, because it installs in seconds what takes pip a minute.
