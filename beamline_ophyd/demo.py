@@ -216,7 +216,7 @@ def run_demo(
             ),
             problems=[
                 *session.problems(),
-                *_no_edge(run.energy, mu, errors, e0_ev, f"{place}: the {edge}"),
+                *missing_edge(run.energy, mu, errors, e0_ev, f"{place}: the {edge}"),
             ],
         )
 
@@ -267,7 +267,7 @@ def _end_paused_run(session: Any, say: Callable[[str], None]) -> None:
         say(f"what was measured is in {path}")
 
 
-def _no_edge(
+def missing_edge(
     energy: np.ndarray, mu: np.ndarray, errors: np.ndarray | None, e0_ev: float, what: str
 ) -> list[str]:
     """Complain where mu does not rise over the edge: away from edges absorption falls."""

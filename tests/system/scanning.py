@@ -1,6 +1,6 @@
 """A process that scans: started by the tests, which kill it or its servers.
 
-    python scanning.py FOLDER [--kill-ioc-at N] [--speed S] [--no-tiled]
+    python scanning.py FOLDER [--kill-ioc-at N] [--speed S] [--no-tiled] [--short]
 
 Prints JSON lines on stdout: {"ready": {...}} before the scan, {"point": n} for every event,
 and {"ended": {...}} after it.
@@ -28,6 +28,7 @@ def main():
     parser.add_argument("--kill-ioc-at", type=int)
     parser.add_argument("--speed", type=float, default=100.0)
     parser.add_argument("--no-tiled", action="store_true")
+    parser.add_argument("--short", action="store_true")
     options = parser.parse_args()
 
     server = DeviceServer(seed=1, speed=options.speed).start()
@@ -63,7 +64,8 @@ def main():
     error = None
     try:
         detectors = [session.i0, session.it, session.ir]
-        session.RE(xafs_scan(detectors, session.mono.energy, "Fe-K"))
+        grid = {"bounds": [-20, 30], "steps": [2], "times": [0.5]} if options.short else {}
+        session.RE(xafs_scan(detectors, session.mono.energy, "Fe-K", **grid))
     except Exception as caught:
         error = f"{type(caught).__name__}: {caught}"
     seconds = time.monotonic() - began

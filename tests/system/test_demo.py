@@ -42,15 +42,6 @@ def test_the_demo_from_nothing(beamline, tmp_path):
         assert list(client.runs) == list(client.files) == [summary["uid"]]
 
 
-def test_a_sample_without_the_edge_is_a_problem(beamline, tmp_path, reference_data):
-    foil = reference_data / "Cu_Foil_rt_2016Foils.xdi"
-    result = beamline("demo", "--out", tmp_path, "--sample", foil, "--json")
-    assert result.returncode == 1
-    (problem,) = json.loads(result.stdout)["problems"]
-    assert "the Fe-K edge is not there" in problem
-    assert "--edge" in problem
-
-
 def test_a_folder_without_room_is_told_before_anything_starts(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=200_000))
     with pytest.raises(DemoError, match=r"room for 0\.2 MB, .*--out"):

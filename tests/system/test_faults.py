@@ -54,7 +54,7 @@ def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended):
 
 
 def test_tiled_out_of_reach_does_not_hurt_a_scan(scanning):
-    scan = scanning("--no-tiled")
+    scan = scanning("--no-tiled", "--short")
     ended = scan.until("ended")
     assert ended["error"] is None
     (file,) = ended["files"].values()
