@@ -152,7 +152,10 @@ def shell(
     try:
         _interactive(session, prefix, command)
     finally:
+        paused = session.RE.state == "paused"
         session.close()
+        if paused:
+            say("the scan that was paused has been aborted, its file and its journal are closed")
         session.release()
         for problem in session.problems():
             say(f"problem: {problem}")

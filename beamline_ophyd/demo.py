@@ -259,9 +259,8 @@ class _Ending(ExitStack[bool | None]):
 
 def _end_paused_run(session: Any, say: Callable[[str], None]) -> None:
     """End a run that Ctrl-C has paused, and say where what it measured is."""
-    if session.RE.state != "paused":
+    if not session.abort_paused("interrupted by the user"):
         return
-    session.RE.abort("interrupted by the user")
     session.wait()
     for path in session.writer.files.values():
         say(f"what was measured is in {path}")

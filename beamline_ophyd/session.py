@@ -125,8 +125,19 @@ class Session:
         """
         disconnect(*self.devices)
 
+    def abort_paused(self, reason: str) -> bool:
+        """Abort a run that is paused, with its clean-up; whether there was one."""
+        if self.RE.state != "paused":
+            return False
+        self.RE.abort(reason)
+        return True
+
     def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
-        """Finish writing and publishing, within `timeout` seconds each."""
+        """Abort a paused run, and finish writing and publishing, within `timeout` s each."""
+        try:
+            self.abort_paused("the session ended")
+        except Exception:
+            logger.exception("a paused run could not be ended well; see whether the shutter is shut")
         self.writer.close(timeout)
         if self.publisher is not None:
             self.publisher.close(timeout)

@@ -5,9 +5,10 @@ from typing import Any
 from ophyd import Component as Cpt
 from ophyd import EpicsMotor, EpicsSignalRO
 from ophyd.status import MoveStatus
+from ophyd.utils.errors import DisconnectedError
 
 from ._connect import BeamlineConnectionError, not_connected
-from ._status import Action, Pending, fail, fail_after
+from ._status import Action, Pending, fail, fail_after, finish
 
 __all__ = ["Axis", "MotionError"]
 
@@ -96,27 +97,44 @@ class Axis(EpicsMotor):
         return status
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop the motor and fail the move under way, unless `success`."""
+        """Stop the motor and end the move under way: failed, unless `success`.
+
+        With `success` it counts as done wherever the motor is; a RunEngine that pauses stops
+        what moves in this way, and asks for the move again when it resumes.
+        """
+        status = self._pending.take()
         if self.connected:
             self.motor_stop.put(1, wait=False)
-        self._done_moving(success=success)
+        if status is None:
+            return
+        if success:
+            finish(status)
+        else:
+            fail(status, self._failure(status.target))
 
     def _done_moving(
         self, success: bool = True, timestamp: Any = None, value: Any = None, **_: Any
     ) -> None:
-        # Called by EpicsMotor when DMOV rises and by stop(). The readback was posted before
-        # DMOV on the same circuit, so it is the position of rest.
-        status = self._pending.take()
+        # Called by EpicsMotor when DMOV rises. The readback was posted before DMOV on the same
+        # circuit, so it is the position of rest.
         if success:
             self._run_subs(sub_type=self.SUB_DONE, timestamp=timestamp, value=value)
-        if status is None:
+            status = self._pending.current
+            if status is not None and not self._at(status.target) and self._moves_again():
+                return  # the end of an earlier motion, told late
+        status = self._pending.take()
+        if status is None or status.done:
             return
         if success and self._at(status.target):
-            status.set_finished()
-        elif status.done:
-            return
+            finish(status)
         else:
             fail(status, self._failure(status.target))
+
+    def _moves_again(self) -> bool:
+        try:
+            return self.motor_done_move.get(use_monitor=False) == 0
+        except (TimeoutError, DisconnectedError):
+            return False
 
     def _at(self, target: float) -> bool:
         resolution = 10.0 ** -(self.precision or 0)

@@ -10,7 +10,7 @@ from ophyd import FormattedComponent as FCpt
 from beamline_ophyd.metadata import ev_per_count_key
 
 from ._connect import BeamlineConnectionError, not_connected
-from ._status import Action, Pending, fail, fail_after
+from ._status import Action, Pending, fail, fail_after, finish
 
 __all__ = ["CountError", "IonChamber", "IonChambers"]
 
@@ -66,6 +66,13 @@ class IonChamber(Device):
         self._scaler.end_of_count()
         return super().read()
 
+    def pause(self) -> None:
+        """End the count when a RunEngine pauses: it triggers again when it resumes."""
+        self._scaler.stop(success=True)
+
+    def resume(self) -> None:
+        """Nothing is to be done when a RunEngine resumes."""
+
 
 class IonChambers(Device):
     """I0, It and Ir on one scaler record.
@@ -100,7 +107,11 @@ class IonChambers(Device):
         self._members: set[str] = set()
 
     def unstage(self) -> list[Any]:
-        """Restore the count mode, unless the scaler is away: there is nothing to restore then."""
+        """End a count that an aborted plan left behind, and restore the count mode.
+
+        Not when the scaler is away: there is nothing to restore then.
+        """
+        self.stop()
         if not self.count_mode.connected:
             self._original_vals.clear()
         return super().unstage()
@@ -129,15 +140,8 @@ class IonChambers(Device):
                 self._shared = None
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop a count under way."""
-        status = self._pending.take()
-        if status is not None:
-            if self.count.connected:
-                self.count.put(0)
-            if success:
-                status.set_finished()
-            else:
-                fail(status, CountError(f"{self._who} was stopped"))
+        """Stop a count under way; it has failed then, unless `success`."""
+        self._end(None if success else CountError(f"{self._who} was stopped"))
 
     def destroy(self) -> None:
         """Disconnect from the PVs, for good."""
@@ -154,9 +158,10 @@ class IonChambers(Device):
             limit_s,
             lambda: CountError(f"{self._who} did not end its count within {limit_s:.1f} s"),
         )
-        self._pending.begin(
-            status, CountError(f"{self._who} was started anew before its count ended")
-        )
+        # While an earlier put waits for its completion, the server takes nothing else from this
+        # program, for up to a minute: that count has to end first.
+        self._end(CountError(f"{self._who} was started anew before its count ended"))
+        self._pending.begin(status, CountError(f"{self._who} was started twice at once"))
 
         def check() -> Exception | None:
             if self.count.get(use_monitor=False) == 0:
@@ -165,6 +170,19 @@ class IonChambers(Device):
 
         self.count.put(1, use_complete=True, callback=self._pending.completion(status, check))
         return status
+
+    def _end(self, error: Exception | None) -> None:
+        """End a count under way, with what is wrong with that, if anything."""
+        status = self._pending.take()
+        if status is None:
+            return
+        status.superseded = True  # stopped here, so that its failure need not stop what follows
+        if self.count.connected:
+            self.count.put(0)
+        if error is None:
+            finish(status)
+        else:
+            fail(status, error)
 
     @property
     def _who(self) -> str:

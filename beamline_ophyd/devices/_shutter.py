@@ -72,8 +72,8 @@ class Shutter(Device):
             status,
             self.travel_limit,
             lambda: ShutterError(
-                f"{who} did not {value} within {self.travel_limit:.0f} s; it is at "
-                f"{self.status.get()}"
+                f"{who} did not {value} within {self.travel_limit:.0f} s; "
+                f"see {self.status.pvname} and whether its server still answers"
             ),
         )
         self._pending.begin(status, ShutterError(f"{who} got another command before it arrived"))

@@ -6,9 +6,9 @@ from typing import Any, Generic, TypeVar
 
 from ophyd.signal import EpicsSignalBase
 from ophyd.status import DeviceStatus, StatusBase
-from ophyd.utils.errors import DisconnectedError
+from ophyd.utils.errors import DisconnectedError, InvalidState
 
-__all__ = ["Action", "Pending", "fail", "fail_after"]
+__all__ = ["Action", "Pending", "fail", "fail_after", "finish"]
 
 S = TypeVar("S", bound="Action")
 
@@ -37,12 +37,29 @@ def fail(status: StatusBase, error: Exception) -> None:
             raise
 
 
+def finish(status: StatusBase) -> None:
+    """End a status well, unless it has ended already."""
+    try:
+        status.set_finished()
+    except InvalidState:
+        if not status.done:
+            raise
+
+
 def fail_after(status: StatusBase, limit_s: float, error: Callable[[], Exception]) -> None:
     """Fail a status with `error()` when it has not ended after `limit_s` seconds.
 
     ophyd's own timeout knows the status only; this one says which PV was waited for.
     """
-    timer = threading.Timer(limit_s, lambda: fail(status, error()))
+
+    def late() -> None:
+        try:
+            why = error()
+        except Exception as trouble:  # the device does not even answer what the words ask for
+            why = TimeoutError(f"{status} did not end within {limit_s:.1f} s: {trouble}")
+        fail(status, why)
+
+    timer = threading.Timer(limit_s, late)
     timer.daemon = True
     timer.start()
     status.add_callback(lambda _: timer.cancel())
@@ -75,6 +92,11 @@ class Pending(Generic[S]):
         if before is not None:
             before.superseded = True
             fail(before, replaced)
+
+    @property
+    def current(self) -> S | None:
+        """The action under way."""
+        return self._status
 
     def take(self) -> S | None:
         """The action under way, which the caller now ends."""

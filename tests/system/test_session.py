@@ -1,5 +1,6 @@
 """The session on the real device server: what is checked before a run, and what is kept."""
 
+import threading
 from itertools import count
 
 import numpy as np
@@ -31,6 +32,7 @@ def begin(side, tmp_path):
     yield run
     for session in started:
         session.close()
+        session.release()
 
 
 def scan(session, edge="Fe-K", **options):
@@ -64,17 +66,8 @@ def test_a_run_knows_its_beamline_and_its_sample(begin, side):
     assert side.get("SHUTTER:STATUS") == 0
 
 
-@pytest.mark.parametrize(
-    ("end", "status", "reason", "shutter"),
-    [
-        ("resume", "success", "", 0),
-        ("abort", "abort", "the ring tripped", 0),
-        ("stop", "success", "", 0),
-        ("halt", "abort", "", 1),  # which skips all clean-up
-    ],
-)
-def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reason, shutter):
-    session = begin()
+def paused_scan(session):
+    """A scan that pauses when its fifth point is saved."""
     detectors = [session.i0, session.it, session.ir]
     plan = xafs_scan(detectors, session.mono.energy, "Fe-K", **SHORT)
     saves = count(1)
@@ -86,6 +79,20 @@ def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reaso
 
     with pytest.raises(RunEngineInterrupted):
         session.RE(plan_mutator(plan, pause_at_the_fifth))
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "reason", "shutter"),
+    [
+        ("resume", "success", "", 0),
+        ("abort", "abort", "the ring tripped", 0),
+        ("stop", "success", "", 0),
+        ("halt", "abort", "", 1),  # which skips all clean-up
+    ],
+)
+def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reason, shutter):
+    session = begin()
+    paused_scan(session)
     act = getattr(session.RE, end)
     (uid,) = act(reason) if end == "abort" else act()
     assert session.wait()
@@ -100,6 +107,83 @@ def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reaso
     taken = len(grid) if end == "resume" else 5
     assert data.energy == pytest.approx(grid[:taken], abs=0.01)
     assert side.get("SHUTTER:STATUS") == shutter
+
+
+def test_leaving_with_a_paused_scan_ends_it(begin, side):
+    session = begin()
+    paused_scan(session)
+    assert side.get("SHUTTER:STATUS") == 1
+    session.close()
+    assert side.get("SHUTTER:STATUS") == 0
+    (journal,) = session.journal.folder.glob("*.jsonl")
+    stop = ScanData.from_journal(journal).metadata["stop"]
+    assert (stop["exit_status"], stop["reason"]) == ("abort", "the session ended")
+
+
+def interrupt_when(signal, wanted, act):
+    """Act once, from a thread of its own, when a signal has a wanted value."""
+    acted = threading.Event()
+
+    def look(value, **_):
+        if wanted(value) and not acted.is_set():
+            acted.set()
+            threading.Thread(target=act).start()
+
+    signal.subscribe(look, run=False)
+
+
+@pytest.mark.parametrize("when", ["counting", "moving"])
+@pytest.mark.parametrize("how", ["pause", "suspend"])
+def test_a_point_that_was_interrupted_is_taken_again(begin, side, when, how):
+    session = begin()
+    session.RE(bps.mv(session.mono.energy, 7000.0))
+    side.put("SIM:SPEED", 5.0)
+    released = threading.Event()
+
+    async def beam_is_back():
+        released.set()
+
+    def act():
+        if how == "pause":
+            session.RE.request_pause(False)
+        else:
+            session.RE.request_suspend(beam_is_back, justification="beam loss")
+
+    if when == "counting":
+        interrupt_when(session.chambers.count, lambda value: value == 1, act)
+    else:
+        interrupt_when(session.mono.energy.user_readback, lambda value: value > 7050.0, act)
+    grid = {"bounds": [188, 198], "steps": [5], "times": [2.0]}
+    if how == "pause":
+        with pytest.raises(RunEngineInterrupted):
+            scan(session, **grid)
+        assert side.get("SCALER.CNT") == 0
+        (uid,) = session.RE.resume()
+    else:
+        (uid,) = scan(session, **grid)
+        assert released.is_set()
+    data = ScanData.from_journal(session.journal.path(uid))
+    assert data.metadata["stop"]["exit_status"] == "success"
+    assert data.energy == pytest.approx(energy_grid("Fe-K", **grid).energy_ev, abs=0.01)
+    # Whole counts, the one that was interrupted too.
+    assert data.columns["I0"] == pytest.approx(np.mean(data.columns["I0"]), rel=0.05)
+
+
+def test_a_scan_passes_after_one_aborted_in_a_long_count(begin, side):
+    session = begin()
+    side.put("SIM:SPEED", 1.0)
+    interrupt_when(
+        session.chambers.count, lambda value: value == 1, lambda: session.RE.request_pause(False)
+    )
+    with pytest.raises(RunEngineInterrupted):
+        scan(session, times=[60.0, 60.0])
+    session.RE.abort("enough")
+    assert side.get("SCALER.CNT") == 0
+    side.put("SIM:SPEED", 200.0)
+    (uid,) = scan(session)
+    data = ScanData.from_journal(session.journal.path(uid))
+    assert len(data.energy) == len(energy_grid("Fe-K", **SHORT))
+    assert side.get("SHUTTER:STATUS") == 0
 
 
 def test_scan_ids_go_on_counting(begin):
