@@ -28,7 +28,8 @@ define install
 	else tool=; fi; \
 	echo "installing $(1) into $(VENV)"; \
 	if [ -n "$$tool" ] && "$$tool" pip install -q --python $(BIN)/python -e '$(1)'; then :; \
-	else $(BIN)/python -m pip install -q -e '$(1)'; fi
+	else { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/dev/null 2>&1; \
+	$(BIN)/python -m pip install -q -e '$(1)'; fi
 endef
 
 $(VENV)/.run: $(BIN)/python $(SOURCES)

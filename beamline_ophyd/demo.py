@@ -170,13 +170,18 @@ def run_demo(
                 f"the holder has no {place}; it has {', '.join(sorted(session.stage.places))}; "
                 "put a spectrum there with --sample FILE.xdi"
             )
-        session.RE(bps.mv(session.stage, place))
-        say(f"scanning {edge} of {place}")
-        began = time.monotonic()
         detectors = [session.i0, session.it, session.ir]
         energy: Any = session.mono.energy
+
+        def measure() -> Any:
+            yield from bps.mv(session.stage, place)
+            yield from bps.checkpoint()  # where Ctrl-C during the move takes effect
+            yield from xafs_scan(detectors, energy, edge)
+
+        say(f"scanning {edge} of {place}")
+        began = time.monotonic()
         try:
-            uids: Any = session.RE(xafs_scan(detectors, energy, edge))
+            uids: Any = session.RE(measure())
         except RunEngineInterrupted:
             raise KeyboardInterrupt from None
         duration = time.monotonic() - began

@@ -5,7 +5,7 @@ time estimate and the progress bar use. It knows neither bluesky nor a device.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -189,6 +189,16 @@ def energy_grid(
     """
     element, edge_name, e0_ev = absorption_edge(edge)
     others = other_edges(element, edge_name) if element and edge_name else {}
+    for name, given in {
+        "bounds": bounds,
+        "steps": steps,
+        "times": times,
+        "regions": regions,
+    }.items():
+        if given is not None and (
+            isinstance(given, str | bytes) or not isinstance(given, Iterable)
+        ):
+            raise GridError(f"{name} is {given!r}; give a list")
     if regions is not None:
         if not (bounds is None and steps is None and times is None):
             raise GridError("both regions and bounds/steps/times are given; drop one of them")
@@ -211,6 +221,12 @@ def _default_regions(e0_ev: float, others: Mapping[str, float], cross_edges: boo
     above = [e - EDGE_MARGIN_EV for e in others.values() if e > e0_ev]
     if above and min(above) < last and not cross_edges:
         room = min(above) - e0_ev
+        if room <= 0:
+            raise GridError(
+                f"the element's next edge lies {room + EDGE_MARGIN_EV:.1f} eV above E0, too close "
+                "for the default regions; give bounds and steps, and cross_edges=True to measure "
+                "over it"
+            )
         kept = [b for b in DEFAULT_BOUNDS[:-1] if float(b) < room]
         bounds = [*kept, room]
     n = len(bounds) - 1
@@ -242,6 +258,8 @@ def _regions_from_bounds(
 def _as_region(region: Region | Mapping[str, Any], number: int) -> Region:
     if isinstance(region, Region):
         return region
+    if not isinstance(region, Mapping):
+        raise GridError(f"region {number} is {region!r}; give a dictionary with stop and step")
     fields = set(Region.__dataclass_fields__)
     if unknown := set(region) - fields:
         raise GridError(
@@ -315,13 +333,8 @@ def _spans(e0_ev: float, regions: Sequence[Region]) -> list[_Span]:
             start = spans[-1].stop
         else:
             raise GridError("region 1 has no start; only later regions may leave it out")
-        if spans and start < spans[-1].stop - MERGE_FLOOR_EV:
-            raise GridError(
-                f"region {number} starts at {start:.1f} eV, before region {number - 1} ends "
-                f"({spans[-1].stop:.1f} eV); raise its start or drop region {number - 1}"
-            )
-        if spans and abs(start - spans[-1].stop) < MERGE_FLOOR_EV:
-            start = spans[-1].stop
+        if spans:
+            start = _meet(spans[-1], start, region, number, e0_ev)
         if stop <= start:
             raise GridError(
                 f"region {number} ends at {stop:.1f} eV, not above its start ({start:.1f} eV); "
@@ -334,6 +347,35 @@ def _spans(e0_ev: float, regions: Sequence[Region]) -> list[_Span]:
             )
         spans.append(_Span(number, start, stop, region))
     return spans
+
+
+def _meet(before: _Span, start: float, region: Region, number: int, e0_ev: float) -> float:
+    """Where a region starts after another: at its stop, where both were meant to be the same."""
+    steps = (
+        _local_step_ev(before.region, before.number, before.stop, e0_ev, -1),
+        _local_step_ev(region, number, start, e0_ev, +1),
+    )
+    apart = start - before.stop
+    if abs(apart) < max(MERGE_FLOOR_EV, MERGE_FRACTION * min(steps)):
+        return before.stop
+    if apart < 0:
+        digits = 1 if apart < -0.1 else 4
+        raise GridError(
+            f"region {number} starts at {start:.{digits}f} eV, before region {before.number} ends "
+            f"({before.stop:.{digits}f} eV); raise its start or drop region {before.number}"
+        )
+    return start
+
+
+def _local_step_ev(
+    region: Region, number: int, at_ev: float, e0_ev: float, direction: int
+) -> float:
+    """Distance in eV from an energy to the next point of a region."""
+    step, in_k = _number(region.step, number, "step")
+    if not in_k:
+        return step
+    k = float(energy_to_k(at_ev, e0_ev)) + direction * step
+    return abs(float(k_to_energy(max(k, 0.0), e0_ev)) - at_ev)
 
 
 def _span_energies(span: _Span, e0_ev: float, closed: bool) -> np.ndarray:
@@ -361,7 +403,7 @@ def _span_energies(span: _Span, e0_ev: float, closed: bool) -> np.ndarray:
     energies = k_to_energy(grid, e0_ev) if in_k else grid
     energies[0] = span.start
     # The distance to the boundary is compared with the step just before it, in eV.
-    local_step = span.stop - float(k_to_energy(max(last - step, 0.0), e0_ev)) if in_k else step
+    local_step = _local_step_ev(span.region, span.number, span.stop, e0_ev, -1)
     tolerance = max(MERGE_FLOOR_EV, MERGE_FRACTION * local_step)
     energies = energies[energies < span.stop - tolerance]
     if not len(energies):

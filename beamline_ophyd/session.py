@@ -137,7 +137,7 @@ class Session:
         try:
             self.abort_paused("the session ended")
         except Exception:
-            logger.exception("a paused run could not be ended well; see whether the shutter is shut")
+            logger.exception("a paused run did not end well; see whether the shutter is shut")
         self.writer.close(timeout)
         if self.publisher is not None:
             self.publisher.close(timeout)

@@ -1,5 +1,6 @@
 """Absorption spectra: the energy scan."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -113,9 +114,9 @@ def xafs_scan(
     """
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise ValueError(f"repeats is {repeats!r}; give a whole number of sweeps, 1 or more")
-    if not np.isfinite(e0_shift):
+    if not _is_number(e0_shift):
         raise ValueError(f"e0_shift is {e0_shift!r}; give a number of eV")
-    if not (np.isfinite(settle_time) and settle_time >= 0):
+    if not (_is_number(settle_time) and settle_time >= 0):
         raise ValueError(f"settle_time is {settle_time!r}; give seconds, 0 or more")
     _check_devices(detectors, energy)
     timers = _timers(detectors, fixed_dwell)
@@ -230,14 +231,20 @@ def _count(detectors: Sequence[Readable], limit_s: float) -> MsgGenerator[None]:
             yield wait_for(group, limit_s)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
+
+
 def _check_devices(detectors: Any, energy: Any) -> None:
     if not isinstance(detectors, Sequence):
         raise ValueError(f"detectors is {_called(detectors)}; give a list of detectors")
     if not detectors:
         raise ValueError("xafs_scan got no detectors; give at least I0 and one other channel")
-    for detector in detectors:
+    for number, detector in enumerate(detectors):
         if not isinstance(detector, Readable):
             raise ValueError(f"detector {_called(detector)} cannot be read; give its device")
+        if any(detector is other for other in detectors[:number]):
+            raise ValueError(f"detector {_called(detector)} is given twice; give it once")
     if not (isinstance(energy, Movable) and isinstance(energy, Readable)):
         raise ValueError(
             f"energy is {_called(energy)}, which cannot be set and read; give the axis that takes "
@@ -297,7 +304,31 @@ def _roles(
         raise ValueError(
             f"roles has {', '.join(sorted(unknown))}; it takes {', '.join(Roles.model_fields)}"
         )
-    return inferred.model_copy(update=dict(given or {}))
+    used = inferred.model_copy(update=dict(given or {}))
+    if given:
+        _check_keys(used, [*detectors, energy], dwell)
+    return used
+
+
+def _check_keys(roles: Roles, devices: Sequence[Any], dwell: str) -> None:
+    """Refuse data keys that no event will have: the measurement would be without its spectrum."""
+    named = {"energy": roles.energy, **roles.channels}
+    for key in named.values():
+        twice = [role for role, value in named.items() if value == key]
+        if len(twice) > 1:
+            raise ValueError(f"roles has {key!r} as {' and as '.join(twice)}; give each its own")
+    keys = {dwell}
+    for device in devices:
+        description = device.describe()
+        if inspect.iscoroutine(description):  # of ophyd-async: not to be had without waiting
+            description.close()
+            return
+        keys |= set(description)
+    for role, key in named.items():
+        if key not in keys:
+            raise ValueError(
+                f"roles has {key!r} as {role}; the devices give {', '.join(sorted(keys))}"
+            )
 
 
 def _mode(mode: str | None, roles: Roles) -> Any:

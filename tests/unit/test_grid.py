@@ -57,6 +57,23 @@ def test_no_close_pair_between_an_energy_and_a_k_region():
     assert np.diff(grid.energy_ev).min() >= 0.05 - 1e-9
 
 
+@pytest.mark.parametrize(
+    ("stop", "start"), [(25, "2.562k"), (25, "2.56k"), ("2.562k", 25.01), ("2.56k", 25.0)]
+)
+def test_bounds_that_mean_the_same_energy_are_one(stop, start):
+    grid = energy_grid("Fe-K", regions=[
+        {"start": -10, "stop": stop, "step": 0.5}, {"start": start, "stop": "14k", "step": "0.05k"},
+    ])  # fmt: skip
+    assert np.diff(grid.energy_ev).min() > 0.4
+
+
+def test_a_gap_that_was_meant_stays():
+    grid = energy_grid("Fe-K", regions=[
+        {"start": -10, "stop": 10, "step": 0.5}, {"start": 10.2, "stop": 20, "step": 0.5},
+    ])  # fmt: skip
+    assert {7122.0, 7122.2} <= set(grid.energy_ev.round(6))
+
+
 def test_the_last_region_does_not_overshoot():
     # ISS overshoots by 1.8 eV.
     grid = energy_grid("Fe-K", bounds=[-10, 100.7], steps=[2.5], times=[1])
@@ -148,6 +165,10 @@ def test_default_regions_stop_short_of_the_next_edge():
         ("Fe-K", {"bounds": [True, 10], "steps": [1]}, "neither a number"),
         ("Ba-L3", {"bounds": [-10, 1000], "steps": [1]}, "crosses the Ba L2 edge"),
         ("Ba-L2", {"bounds": [-900, -5, 5], "steps": [5, 1]}, "region 1 of the grid"),
+        ("Ti-L3", {}, "too close for the default regions"),
+        ("Fe-K", {"regions": 5}, "regions is 5; give a list"),
+        ("Fe-K", {"regions": [5]}, "region 1 is 5; give a dictionary"),
+        ("Fe-K", {"bounds": [-10, 10], "steps": 1}, "steps is 1; give a list"),
         ("Ba-L3", {"bounds": [-10, 0, 1000], "steps": [1, 1]}, "region 2 of the grid"),
     ],
 )  # fmt: skip
