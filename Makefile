@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
-.PHONY: help setup setup-system demo test check lint ctest ctest-coverage wheel ioc clean
+.PHONY: help setup setup-system demo test quick check lint ctest ctest-coverage wheel ioc clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -54,6 +54,9 @@ demo: $(VENV)/.run ## scan the iron edge on the simulated beamline, from nothing
 
 test: $(VENV)/.test ## run all tests
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+quick: $(VENV)/.test ## run the tests that take no more than seconds each
+	@$(BIN)/python -m pytest -m 'not slow' $(PYTEST_OPTIONS)
 
 check: lint ctest test wheel ## run everything that CI runs
 

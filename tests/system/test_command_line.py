@@ -8,6 +8,7 @@ from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.serving import TiledServer, connect
 
 
+@pytest.mark.slow("four processes that load Tiled")
 def test_replay_puts_a_journal_into_tiled_once(beamline, tmp_path, xafs_documents):
     documents = xafs_documents(points=20)
     journal = tmp_path / "run.jsonl"

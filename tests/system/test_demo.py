@@ -19,6 +19,7 @@ from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.serving import TiledServer, connect
 
 
+@pytest.mark.slow("a whole scan, between the start and the end of two servers")
 def test_the_demo_from_nothing(beamline, tmp_path):
     result = beamline("demo", "--out", tmp_path, "--json")
     assert result.returncode == 0, result.stderr
@@ -49,6 +50,7 @@ def test_a_folder_without_room_is_told_before_anything_starts(tmp_path, monkeypa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow("a whole scan, between the start and the end of two servers")
 @pytest.mark.parametrize(
     ("name", "edge"), [("Fe_Foil_rt_2016Foils", "Fe-K"), ("Cu_Foil_rt_2016Foils", "Cu-K")]
 )
@@ -86,6 +88,7 @@ def children_of(pid):
     return found
 
 
+@pytest.mark.slow("starts both servers and scans in near real time")
 @pytest.mark.parametrize("presses", [1, 4])
 def test_ctrl_c_ends_everything(tmp_path, ended, presses):
     program = Path(sys.executable).with_name("beamline")

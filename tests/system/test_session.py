@@ -132,6 +132,7 @@ def interrupt_when(signal, wanted, act):
     signal.subscribe(look, run=False)
 
 
+@pytest.mark.slow("moves and counts last long enough to be interrupted")
 @pytest.mark.parametrize("when", ["counting", "moving"])
 @pytest.mark.parametrize("how", ["pause", "suspend"])
 def test_a_point_that_was_interrupted_is_taken_again(begin, side, when, how):
@@ -235,6 +236,7 @@ def test_names_for_the_prompt(begin):
     )
 
 
+@pytest.mark.slow("two processes that load IPython and all else")
 def test_the_shell_runs_a_scan(beamline, ioc, tmp_path):
     code = (
         'RE(xafs_scan([i0, it, ir], mono.energy, "Fe-K", bounds=[-10, 10], steps=[2], times=[0.1]))'
