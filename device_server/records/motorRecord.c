@@ -115,7 +115,9 @@ static long special(struct dbAddr *addr, int after)
             motor_posted(prec, addr->pfield);
             return status;
         }
-        motor_posted(prec, addr->pfield);
+        /* The value that stands for the record is left to it to post. */
+        if (field != motorRecordVAL)
+            motor_posted(prec, addr->pfield);
         prec->priv->act = reactions[i].act;
         return 0;
     }

@@ -44,7 +44,9 @@ def test_epics_motor_moves_and_reads_itself(connected):
     motor.set(1234.5).wait(DEADLINE_S)
     assert motor.position == 1234.5
     assert not motor.moving
-    assert motor.read()["x"]["value"] == 1234.5
+    reading = motor.read()
+    assert reading["x"]["value"] == 1234.5
+    assert reading["x_user_setpoint"]["value"] == 1234.5
     assert set(motor.read_configuration()) == {
         "x_user_offset",
         "x_user_offset_dir",

@@ -45,6 +45,12 @@ def test_put_with_completion_ends_with_the_motion(bl):
     assert bl.get("SAMPLE:X.RRBV") == 25000
 
 
+def test_a_target_is_told_to_who_watches_the_setpoint(bl):
+    with Monitor(f"{bl.prefix}SAMPLE:X") as setpoint:
+        bl.put("SAMPLE:X", 4321.0)
+        setpoint.until(lambda value: value == 4321.0)
+
+
 def test_dmov_toggles_for_a_move_to_where_the_motor_is(bl):
     bl.put("SAMPLE:X", 100.0)
     with Monitor(f"{bl.prefix}SAMPLE:X.DMOV") as done:
