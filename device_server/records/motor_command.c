@@ -220,6 +220,12 @@ void motor_act_sync(motorRecord *prec)
         motor_sync(prec);
 }
 
+/* SPMG holds the motor: nothing but a target, which may wait, is taken. */
+static bool held(const motorRecord *prec)
+{
+    return prec->spmg == motorSPMG_Stop || prec->spmg == motorSPMG_Pause;
+}
+
 /* A jog goes on until it is let go of, a soft limit is reached or a switch ends it. */
 static void jog(motorRecord *prec, bool pressed, bool forward, unsigned mip)
 {
@@ -233,7 +239,7 @@ static void jog(motorRecord *prec, bool pressed, bool forward, unsigned mip)
     const bool beyond =
         motor_limited(prec) && (positive ? prec->drbv >= prec->dhlm : prec->drbv <= prec->dllm);
     prec->lvio = beyond;
-    if (beyond || (prec->spmg != motorSPMG_Go && prec->spmg != motorSPMG_Move)) {
+    if (beyond || held(prec)) {
         prec->jogf = prec->jogr = 0;
         return;
     }
@@ -259,6 +265,10 @@ static void home(motorRecord *prec, bool pressed, unsigned mip)
     if (!pressed) {
         if (prec->mip & mip)
             halt(prec);
+        return;
+    }
+    if (held(prec)) {
+        prec->homf = prec->homr = 0;
         return;
     }
     begin(prec);

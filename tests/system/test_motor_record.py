@@ -199,6 +199,17 @@ def test_jog_runs_until_it_is_let_go_of(bl):
     assert bl.get("SAMPLE:X") == bl.get("SAMPLE:X.RBV")
 
 
+@pytest.mark.parametrize("hold", ["Stop", "Pause"])
+@pytest.mark.parametrize("field", ["HOMF", "HOMR", "JOGF", "JOGR"])
+def test_a_motor_that_is_held_neither_homes_nor_jogs(bl, hold, field):
+    bl.put("SAMPLE:X", 700.0)
+    bl.put("SAMPLE:X.SPMG", hold)
+    bl.put(f"SAMPLE:X.{field}", 1, wait=False)
+    assert bl.get(f"SAMPLE:X.{field}") == 0
+    assert bl.get("SAMPLE:X.DMOV") == 1
+    assert bl.get("SAMPLE:X.RBV") == 700.0
+
+
 def test_jog_ends_at_the_soft_limit(bl):
     bl.put("SAMPLE:X", 9000.0)
     with Monitor(f"{bl.prefix}SAMPLE:X.DMOV") as done:
