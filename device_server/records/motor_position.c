@@ -2,7 +2,6 @@
 
 #include <limits.h>
 #include <math.h>
-#include <stdlib.h>
 
 static epicsInt32 raw(const motorRecord *prec, double dial)
 {
@@ -85,7 +84,8 @@ bool motor_limited(const motorRecord *prec)
 
 bool motor_allowed(const motorRecord *prec, double dial)
 {
-    if (!isfinite(dial) || abs(raw(prec, dial)) == INT_MAX || raw(prec, dial) == INT_MIN)
+    const epicsInt32 steps = raw(prec, dial);
+    if (!isfinite(dial) || steps == INT_MAX || steps <= -INT_MAX)
         return false;
     const double slack = 1e-6 * fabs(prec->mres);
     return !motor_limited(prec) || (dial <= prec->dhlm + slack && dial >= prec->dllm - slack);

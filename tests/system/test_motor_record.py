@@ -60,7 +60,7 @@ def test_dmov_toggles_for_a_move_to_where_the_motor_is(bl):
     assert done.values == [1, 0, 1]
 
 
-@pytest.mark.parametrize("target", [10000.2, -10000.2, math.nan, math.inf])
+@pytest.mark.parametrize("target", [10000.2, -10000.2, 1e12, -1e12, math.nan, math.inf])
 def test_a_target_beyond_the_limits_moves_nothing(bl, target):
     bl.put("SAMPLE:X", 50.0)
     with Monitor(f"{bl.prefix}SAMPLE:X.DMOV") as done:
@@ -232,6 +232,19 @@ def test_without_soft_limits_the_switch_ends_the_motion(bl):
         assert int(bl.get("SAMPLE:Y.MSTA")) & 0x4
         bl.put("SAMPLE:Y", 0.0)
         assert (bl.get("SAMPLE:Y.HLS"), bl.get("SAMPLE:Y.SEVR")) == (0, 0)
+    finally:
+        bl.put("SAMPLE:Y.DHLM", high)
+        bl.put("SAMPLE:Y.DLLM", low)
+
+
+@pytest.mark.parametrize("steps", [2**31 - 1, 2**31, -(2**31) + 1, -(2**31), -(2**40)])
+def test_without_limits_the_steps_must_be_countable(bl, steps):
+    low, high = bl.get("SAMPLE:Y.DLLM"), bl.get("SAMPLE:Y.DHLM")
+    try:
+        bl.put("SAMPLE:Y.DLLM", 0.0)
+        bl.put("SAMPLE:Y.DHLM", 0.0)
+        bl.put("SAMPLE:Y", steps * bl.get("SAMPLE:Y.MRES"))
+        assert (bl.get("SAMPLE:Y.LVIO"), bl.get("SAMPLE:Y.RBV")) == (1, 0.0)
     finally:
         bl.put("SAMPLE:Y.DHLM", high)
         bl.put("SAMPLE:Y.DLLM", low)
