@@ -3,11 +3,12 @@
 #include <math.h>
 
 /* Tells clients that the record is busy, and only then goes on: DMOV goes to 0 at every command,
-   also for one that moves nothing. */
+   also for one that moves nothing. The alarm of a refused command ends with the next one. */
 static void begin(motorRecord *prec)
 {
     prec->dmov = 0;
     prec->miss = 0;
+    prec->priv->command_failed = false;
     motor_post(prec, 0);
 }
 

@@ -9,6 +9,7 @@ from ..pvs import Beamline, Monitor, Order, count
 from ..xdi import write_xdi
 
 HC_EV_ANGSTROM = 12398.41984
+WRITE_ALARM = 2
 
 
 def bragg_deg(energy_ev, d_angstrom):
@@ -37,6 +38,13 @@ def test_the_energy_follows_the_bragg_angle(bl):
         energy.until(lambda value: abs(value - expected) < 1e-3)
     assert bl.get("MONO:ENERGY") == pytest.approx(expected, abs=1e-3)
     assert bl.get("MONO:BRAGG") == 20.0
+
+
+def test_the_alarm_of_a_refused_command_ends_with_the_next(bl):
+    bl.put("MONO:ENERGY.HOMF", 1)  # the energy is no axis and has no home
+    assert (bl.get("MONO:ENERGY.SEVR"), bl.get("MONO:ENERGY.STAT")) == (3, WRITE_ALARM)
+    bl.put("MONO:ENERGY", bl.get("MONO:ENERGY.RBV"))
+    assert (bl.get("MONO:ENERGY.SEVR"), bl.get("MONO:ENERGY.STAT")) == (0, 0)
 
 
 def stop_the_bragg_axis_on_the_way(bl):
