@@ -129,7 +129,11 @@ static long get_text(void *record, char text[BL_NAME_LENGTH])
     }                                                                                              \
     static long write_##type(type##Record *prec)                                                   \
     {                                                                                              \
-        return set_number(prec, prec->written);                                                    \
+        const long status = set_number(prec, prec->written);                                       \
+        double value;                                                                              \
+        if (status != 0 && get_number(prec, &value) == 0) /* what holds on */                      \
+            prec->field = prec->written = value;                                                   \
+        return status;                                                                             \
     }
 
 NUMBER_IN(ai, val)

@@ -175,6 +175,22 @@ def test_a_speed_out_of_range_is_brought_into_it(bl, value):
     assert 0.01 <= bl.get("SIM:SPEED") <= 100000
 
 
+def test_a_crystal_that_is_not_there_leaves_the_former(bl):
+    bl.put("MONO:CRYSTAL", 5)
+    assert bl.get("MONO:CRYSTAL") == 0
+    assert (bl.get("MONO:CRYSTAL.SEVR"), bl.get("MONO:CRYSTAL.STAT")) == (3, WRITE_ALARM)
+    bl.put("MONO:CRYSTAL", 0)
+    assert bl.get("MONO:CRYSTAL.SEVR") == 0
+
+
+def test_a_setting_that_is_no_number_leaves_the_speed(bl):
+    former = bl.get("SIM:SPEED")
+    bl.put("SIM:SPEED", math.nan)
+    assert (bl.get("SIM:SPEED"), bl.get("SIM:SPEED.OVAL")) == (former, former)
+    bl.put("SIM:SPEED", former)
+    assert bl.get("SIM:SPEED.SEVR") == 0
+
+
 def test_a_file_of_the_user_is_on_the_holder(start_ioc, tmp_path):
     energies = np.arange(6900.0, 7400.0, 5.0)
     mu = 0.5 + 1.2 / (1 + np.exp(-(energies - 7112) / 2))
