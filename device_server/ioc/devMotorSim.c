@@ -49,8 +49,7 @@ static long status(motorRecord *prec, motor_status *status)
 {
     struct pvt *pvt = prec->dpvt;
     struct sim_drive_state state;
-    if (sim_drive_state(the_sim, pvt->drive, &state) != BL_OK)
-        return -1;
+    const bool known = sim_drive_state(the_sim, pvt->drive, &state) == BL_OK;
     const bool moved_by_other = state.commands != pvt->commands && state.owner != prec;
     *status = (motor_status){
         .position = state.position,
@@ -63,6 +62,8 @@ static long status(motorRecord *prec, motor_status *status)
         .redefined = state.scales != pvt->scales || (moved_by_other && !state.moving),
         .interrupted = state.owner != prec,
     };
+    if (!known) /* the record learns of the changes together with the position */
+        return -1;
     pvt->commands = state.commands;
     pvt->scales = state.scales;
     return 0;

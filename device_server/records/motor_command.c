@@ -292,8 +292,6 @@ void motor_progress(motorRecord *prec)
 {
     struct motor_private *priv = prec->priv;
     const motor_status *status = &priv->status;
-    if (priv->status_failed)
-        return;
     if (status->moving) {
         if (prec->mip == 0) {
             prec->mip = MIP_EXTERNAL;
@@ -302,7 +300,7 @@ void motor_progress(motorRecord *prec)
         return;
     }
     if (prec->mip == 0) {
-        if (status->redefined && !priv->paused)
+        if (status->redefined && !priv->paused && !priv->status_failed)
             motor_sync(prec);
         return;
     }
@@ -310,6 +308,8 @@ void motor_progress(motorRecord *prec)
         prec->mip = 0;
         if (!priv->paused)
             finish_here(prec);
+    } else if (priv->status_failed) { /* whether it arrived cannot be told */
+        finish_here(prec);
     } else if (prec->mip & MIP_MOVE_BL) {
         if (status->high_switch || status->low_switch || status->interrupted)
             finish_here(prec);

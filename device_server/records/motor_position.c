@@ -16,17 +16,18 @@ static bool same_place(const motorRecord *prec, double a, double b)
     return fabs(a - b) < 1e-6 * fabs(prec->mres);
 }
 
-/* Readbacks follow the drive; where it is at the target they show the target's very digits. */
+/* Readbacks follow the drive; where it is at the target they show the target's very digits. One
+   that does not know its position still tells whether it moves. */
 void motor_read(motorRecord *prec)
 {
     struct motor_private *priv = prec->priv;
     const motor_status *status = &priv->status;
     priv->status_failed = motor_drive(prec)->status(prec, &priv->status) != 0;
-    if (priv->status_failed)
-        return;
-    prec->drbv = same_place(prec, status->position, prec->dval) ? prec->dval : status->position;
-    prec->rrbv = raw(prec, prec->drbv);
-    motor_user_readback(prec);
+    if (!priv->status_failed) {
+        prec->drbv = same_place(prec, status->position, prec->dval) ? prec->dval : status->position;
+        prec->rrbv = raw(prec, prec->drbv);
+        motor_user_readback(prec);
+    }
     prec->movn = status->moving;
     prec->rhls = status->high_switch;
     prec->rlls = status->low_switch;

@@ -92,7 +92,7 @@ void motor_alarms(motorRecord *prec)
 {
     const struct motor_private *priv = prec->priv;
     if (priv->status_failed)
-        recGblSetSevrMsg(prec, READ_ALARM, INVALID_ALARM, "drive does not answer");
+        recGblSetSevrMsg(prec, READ_ALARM, INVALID_ALARM, "position is not known");
     if (priv->command_failed)
         recGblSetSevrMsg(prec, WRITE_ALARM, INVALID_ALARM, "drive refused the command");
     if (priv->status.trouble)

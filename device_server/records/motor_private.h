@@ -23,7 +23,7 @@ enum motor_mip {
 struct motor_private {
     void (*act)(motorRecord *prec); /* what the last put asks for, until the record processes */
     bool paused;                    /* a target waits for SPMG to go back to Go */
-    bool status_failed;             /* the drive could not be read .. */
+    bool status_failed;             /* the drive does not know its position .. */
     bool command_failed;            /* .. or refused the last command */
     double accepted;                /* DVAL of the last target taken */
     double accel;                   /* of the motion under way, for stopping it */

@@ -93,6 +93,30 @@ def test_the_offset_of_the_bragg_angle_calibrates_the_energy(bl):
     assert bl.get("MONO:BRAGG.DRBV") == pytest.approx(angle - 0.01, abs=1e-5)
 
 
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_motion_ends_where_its_angle_is_no_energy(bl, stopped):
+    bl.put("SIM:SPEED", 1.0 if stopped else 20.0)
+    with (
+        Monitor(f"{bl.prefix}MONO:ENERGY.RBV") as energy,
+        Monitor(f"{bl.prefix}MONO:ENERGY.DMOV") as done,
+        Monitor(f"{bl.prefix}MONO:ENERGY.SEVR") as severity,
+    ):
+        bl.put("MONO:ENERGY", 9000.0, wait=False)
+        energy.until(lambda value: value > 7010)
+        bl.put("MONO:BRAGG.OFF", -30.0)
+        severity.until(lambda value: value == 3)
+        if stopped:
+            bl.put("MONO:ENERGY.STOP", 1, wait=False)
+        done.until(lambda value: value == 0)
+        done.until(lambda value: value == 1)
+        assert bl.get("MONO:ENERGY.MOVN") == 0
+        assert bl.get("MONO:ENERGY.SEVR") == 3
+        bl.put("MONO:BRAGG.OFF", 0.0)
+        severity.until(lambda value: value == 0)
+    assert bl.get("MONO:ENERGY") == bl.get("MONO:ENERGY.RBV")
+    assert 7010 < bl.get("MONO:ENERGY") < 9001
+
+
 def test_a_step_of_one_ev_takes_a_realistic_time(bl):
     bl.put("SIM:SPEED", 1.0)
     with Monitor(f"{bl.prefix}MONO:ENERGY.DMOV") as done:
