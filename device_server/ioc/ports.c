@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <osiSock.h>
+
 static const char *kind(const struct port *port)
 {
     return port->type == SOCK_STREAM ? "TCP" : "UDP";
@@ -26,6 +28,8 @@ int port_is_free(const struct port *port, const char *interface, char *err, size
     /* A connection of an earlier server that is not yet forgotten is no hindrance. */
     if (port->type == SOCK_STREAM)
         setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    else if (port->shared)
+        epicsSocketEnableAddressUseForDatagramFanout(s);
     if (bind(s, (struct sockaddr *)&address, sizeof(address)) != 0 ||
         (port->type == SOCK_STREAM && listen(s, 1) != 0)) {
         const int cause = errno;

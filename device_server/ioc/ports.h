@@ -3,6 +3,7 @@
 #ifndef PORTS_H
 #define PORTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "status.h"
@@ -14,9 +15,11 @@ struct port {
     const char *option;   /* "--port" */
     int type;             /* SOCK_STREAM or SOCK_DGRAM */
     int number;
+    bool shared; /* with programs that ask for it, as all clients of PVAccess do that hear beacons */
 };
 
-/* BL_OK if the port can be bound on the interface, PORT_TAKEN if another program has it. */
+/* BL_OK if the port can be bound on the interface, PORT_TAKEN if another program has it (for one
+   that is shared: has it for itself). */
 int port_is_free(const struct port *port, const char *interface, char *err, size_t errlen);
 
 /* BL_OK if a socket of this process has the port, else PORT_TAKEN. */

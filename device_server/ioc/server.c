@@ -104,6 +104,7 @@ static void set_environment(const struct options *o)
         {"EPICS_CAS_IGNORE_ADDR_LIST", ""},
         {"EPICS_PVAS_SERVER_PORT", pva_port},
         {"EPICS_PVAS_BROADCAST_PORT", pva_udp_port},
+        {"EPICS_PVA_BROADCAST_PORT", pva_udp_port}, /* of links to other servers */
         {"EPICS_PVAS_INTF_ADDR_LIST", address},
         {"EPICS_PVAS_BEACON_ADDR_LIST", address},
         {"EPICS_PVAS_AUTO_BEACON_ADDR_LIST", automatic},
@@ -194,7 +195,7 @@ int server_start(const struct options *o, char *err, size_t errlen)
         {"Channel Access", "--port", SOCK_STREAM, o->port},
         {"Channel Access", "--port", SOCK_DGRAM, o->port},
         {"PVAccess", "--pva-port", SOCK_STREAM, o->pva_port},
-        {"PVAccess", "--pva-port", SOCK_DGRAM, o->pva_port + 1},
+        {"PVAccess", "--pva-port", SOCK_DGRAM, o->pva_port + 1, .shared = true},
     };
     const size_t n_ports = sizeof(ports) / sizeof(ports[0]);
     struct folders folders;

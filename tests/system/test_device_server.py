@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from p4p.client.thread import Context
 
 from beamline_ophyd.simulator import DeviceServer, DeviceServerError, executable, free_ports
 
@@ -92,6 +94,55 @@ def test_a_second_server_on_the_same_ports_does_not_start(ioc):
     with pytest.raises(DeviceServerError, match=f"port {ioc.ca_port} "):
         DeviceServer(port=ioc.ca_port, pva_port=ioc.pva_port).start()
     assert ioc.running
+
+
+@pytest.fixture
+def pva_ports():
+    return free_ports(2, adjacent=True)
+
+
+@pytest.fixture
+def listening_client(pva_ports):
+    """A PVAccess client that hears beacons on the broadcast port of a server to come."""
+    tcp, udp = pva_ports
+    conf = {
+        "EPICS_PVA_ADDR_LIST": "127.0.0.1",
+        "EPICS_PVA_AUTO_ADDR_LIST": "NO",
+        "EPICS_PVA_SERVER_PORT": str(tcp),
+        "EPICS_PVA_BROADCAST_PORT": str(udp),
+    }
+    with Context("pva", conf=conf, useenv=False) as context:
+        context.get("none", timeout=0.001, throw=False)  # whoever searches also listens
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
+            pytest.raises(OSError, match="in use"),
+        ):
+            probe.bind(("127.0.0.1", udp))
+        yield context
+
+
+def test_the_server_starts_beside_a_client_of_pvaccess(pva_ports, listening_client):
+    with DeviceServer(pva_port=pva_ports[0], prefix="BESIDE:"):
+        assert listening_client.get("BESIDE:SAMPLE:X", timeout=DEADLINE_S) is not None
+
+
+def test_the_server_takes_no_udp_port_but_its_own():
+    first_of_kernel = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    with DeviceServer() as server:
+        files = Path(f"/proc/{server.pid}/fd").iterdir()
+        sockets = {str(file.readlink()) for file in files}
+        rows = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+        ports = {int(row[1].split(":")[1], 16) for row in rows if f"socket:[{row[9]}]" in sockets}
+        taken = {port for port in ports if port < first_of_kernel}
+        assert taken == {server.ca_port, server.pva_port + 1}
+
+
+def test_a_second_server_on_the_same_port_of_pvaccess_does_not_start(pva_ports):
+    with (
+        DeviceServer(pva_port=pva_ports[0], prefix="ONE:"),
+        pytest.raises(DeviceServerError, match=rf"exit code 3: .* port {pva_ports[0]} "),
+    ):
+        DeviceServer(pva_port=pva_ports[0], prefix="TWO:").start()
 
 
 def test_the_server_ends_when_its_parent_closes_standard_input():
