@@ -10,6 +10,8 @@
 #include "dbEvent.h"
 #include "devSup.h"
 #include "epicsExport.h"
+#include "epicsThread.h"
+#include "epicsTime.h"
 #include "menuAlarmSevr.h"
 #include "recGbl.h"
 #include "recSup.h"
@@ -20,6 +22,8 @@
 #undef GEN_SIZE_OFFSET
 #include "scaler_private.h"
 
+#define LONGEST_DELAY_S 1e8 /* timers and clocks of EPICS base count on for some decades */
+
 enum scaler_state { IDLE, WAITING, COUNTING };                              /* SS */
 enum user_state { USER_IDLE, USER_WAITING, USER_REQUESTED, USER_COUNTING }; /* US */
 
@@ -28,15 +32,26 @@ static const scaler_dset *counter(const scalerRecord *prec)
     return (const scaler_dset *)(const void *)prec->dset;
 }
 
+static double seconds_to(epicsUInt64 due_ns)
+{
+    return ((double)due_ns - (double)epicsMonotonicGet()) * 1e-9;
+}
+
 static void on_delay(epicsCallback *callback)
 {
     scalerRecord *prec;
     callbackGetUser(prec, callback);
     struct delayed *delayed = (struct delayed *)(void *)callback;
     dbScanLock((struct dbCommon *)prec);
-    delayed->pending = false;
-    /* A display that is late shows a count that is over: nothing of the record changes by it. */
-    if (delayed != &prec->priv->display || prec->ss == COUNTING) {
+    const double early_s = seconds_to(delayed->due_ns);
+    if (!delayed->pending) {
+        /* cancelled after it had been queued */
+    } else if (early_s > epicsThreadSleepQuantum()) {
+        /* It had been queued when it was cancelled and scheduled anew. A timer's own inaccuracy is
+           less than that. */
+        callbackRequestDelayed(callback, early_s);
+    } else {
+        delayed->pending = false;
         delayed->fired = true;
         dbProcess((struct dbCommon *)prec);
         delayed->fired = false;
@@ -44,11 +59,19 @@ static void on_delay(epicsCallback *callback)
     dbScanUnlock((struct dbCommon *)prec);
 }
 
-static void schedule(struct delayed *delayed, double seconds)
+static void cancel(struct delayed *delayed)
 {
     if (delayed->pending)
-        return;
+        callbackCancelDelayed(&delayed->callback);
+    delayed->pending = false;
+}
+
+static void schedule(struct delayed *delayed, double seconds)
+{
+    cancel(delayed);
+    seconds = fmin(seconds, LONGEST_DELAY_S);
     delayed->pending = true;
+    delayed->due_ns = epicsMonotonicGet() + (epicsUInt64)(seconds * 1e9);
     callbackRequestDelayed(&delayed->callback, seconds);
 }
 
@@ -134,6 +157,7 @@ static void begin_user_count(scalerRecord *prec)
     if (prec->ss != IDLE) /* an automatic count gives way */
         counter(prec)->arm(prec, false);
     prec->ss = IDLE;
+    cancel(&prec->priv->display); /* that of an automatic count might be slower */
     if (prec->dly > 0) {
         prec->us = USER_WAITING;
         prec->ss = WAITING;
@@ -229,9 +253,14 @@ static long process(struct dbCommon *common)
         const double rate = prec->us == USER_IDLE && prec->rat1 > 0 ? prec->rat1 : prec->rate;
         if (!was_user && !was_auto)
             read_counts(prec);
-        if (rate > 0)
+        if (rate > 0 && !priv->display.pending)
             schedule(&priv->display, 1 / rate);
+    } else {
+        /* A display that is late shows a count that is over: nothing may change by it. */
+        cancel(&priv->display);
     }
+    if (prec->ss != WAITING)
+        cancel(&priv->start);
     if (priv->failed)
         recGblSetSevrMsg(prec, READ_ALARM, INVALID_ALARM, "counter failed");
     post(prec, recGblResetAlarms(prec), before);

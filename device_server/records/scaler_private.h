@@ -10,6 +10,7 @@ struct delayed {
     epicsCallback callback;
     bool pending;
     bool fired;
+    epicsUInt64 due_ns; /* on the monotonic clock */
 };
 
 struct scaler_private {

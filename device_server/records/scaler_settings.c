@@ -8,6 +8,7 @@
 #include "dbEvent.h"
 #include "recGbl.h"
 
+#define MIN_RATE_HZ 0.1f /* but for 0: not at all */
 #define MAX_RATE_HZ 60
 #define DEFAULT_GATE_PRESET 1000 /* of a channel that is gated without one, as in synApps */
 
@@ -53,7 +54,7 @@ long scaler_special(struct dbAddr *addr, int after)
         return time_preset(prec);
     } else if (field == scalerRecordRATE || field == scalerRecordRAT1) {
         epicsFloat32 *rate = addr->pfield;
-        *rate = isfinite(*rate) ? fminf(fmaxf(*rate, 0), MAX_RATE_HZ) : 0;
+        *rate = isfinite(*rate) && *rate > 0 ? fminf(fmaxf(*rate, MIN_RATE_HZ), MAX_RATE_HZ) : 0;
     } else if (field >= scalerRecordPR1 && field <= scalerRecordPR32) {
         const int channel = field - scalerRecordPR1;
         if (prec->pr[channel] > 0)

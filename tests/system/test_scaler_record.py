@@ -9,6 +9,9 @@ from scipy.stats import chi2
 
 from ..pvs import DEADLINE_S, Beamline, Monitor, Order, count
 
+TIMER_S = 0.01  # by which a timer of EPICS base may go off early
+STALL_S = 3.0  # for which a machine that is busy may do nothing
+
 
 def test_a_count_lasts_its_preset_and_completes_the_put(bl):
     counts = count(bl, 2.5)
@@ -122,6 +125,52 @@ def test_the_delay_comes_before_the_count(bl):
         state.until(lambda value: value == 0 and len(state.values) > 1)
     assert state.values == [0, 1, 3, 0]
     assert state.seen[2][1] - state.seen[1][1] == pytest.approx(0.2, abs=0.05)
+
+
+@pytest.mark.parametrize("aborted", [1e6, 0.2])
+def test_an_aborted_delay_does_not_decide_when_the_next_count_starts(bl, aborted):
+    with Monitor(f"{bl.prefix}SCALER.US") as state:
+        bl.put("SCALER.DLY", aborted)
+        bl.put("SCALER.CNT", 1, wait=False)
+        state.until(lambda value: value == 1)
+        bl.put("SCALER.CNT", 0)
+        bl.put("SCALER.DLY", 0.5)
+        assert count(bl, 1.0)[0] == 10_000_000
+        state.until(lambda value: value == 3)
+    waited = state.seen[-1][1] - state.seen[-2][1]
+    assert 0.5 - TIMER_S < waited < 0.5 + STALL_S
+
+
+def test_an_aborted_wait_of_automatic_counting_does_not_delay_the_next(bl):
+    with Monitor(f"{bl.prefix}SCALER.SS") as state, Monitor(f"{bl.prefix}SCALER.T") as seconds:
+        try:
+            bl.put("SCALER.TP1", 0.5)
+            bl.put("SCALER.DLY1", 1e6)
+            bl.put("SCALER.CONT", "AutoCount", wait=False)
+            state.until(lambda value: value == 1)
+            bl.put("SCALER.CONT", "OneShot")
+            state.until(lambda value: value == 0)
+            bl.put("SCALER.DLY1", 0.1)
+            bl.put("SCALER.CONT", "AutoCount", wait=False)
+            seconds.until(lambda value: value == 0.5)
+        finally:
+            bl.put("SCALER.CONT", "OneShot")
+            bl.put("SCALER.DLY1", 0.0)
+
+
+def test_a_slow_display_ends_with_its_count(bl):
+    bl.put("SIM:SPEED", 1.0)
+    with Monitor(f"{bl.prefix}SCALER.T") as seconds:
+        try:
+            bl.put("SCALER.RATE", 1e-6)
+            assert bl.get("SCALER.RATE") == pytest.approx(0.1)
+            count(bl, 0.05)
+        finally:
+            bl.put("SCALER.RATE", 10.0)
+        count(bl, 2.0)
+        seconds.until(lambda value: value == 2.0)
+    shown = [value for value in seconds.values if 0.05 < value < 2.0]
+    assert len(shown) > 5  # twenty, or fewer on a machine that is busy
 
 
 @pytest.mark.parametrize("seconds", [-1.0, math.nan, 1e9])
