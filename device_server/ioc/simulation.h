@@ -73,7 +73,8 @@ struct sim_drive_state {
 
 int sim_drive_find(const char *name); /* -1: none of that name */
 unsigned sim_drive_events(int drive);
-/* Fails where the axis is at no position of the drive; everything but the position holds even so. */
+/* Fails where the axis is at no position of the drive; everything but the position holds even so.
+ */
 int sim_drive_state(struct sim *sim, int drive, struct sim_drive_state *state);
 int sim_drive_move(struct sim *sim, int drive, const void *owner, double target,
                    const struct bl_motion_profile *profile);

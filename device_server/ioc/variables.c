@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "text.h"
+
 static int get_ring(struct sim *sim, int arg, double *value)
 {
     (void)arg;
@@ -98,9 +100,9 @@ static int get_sample_text(struct sim *sim, int arg, char text[BL_NAME_LENGTH])
     if (s == NULL)
         return BL_OK;
     if (arg == SAMPLE_TITLE)
-        snprintf(text, BL_NAME_LENGTH, "%.39s", s->title);
+        bl_text_copy(text, BL_NAME_LENGTH, s->title);
     else if (arg == SAMPLE_FORMULA)
-        snprintf(text, BL_NAME_LENGTH, "%.39s", s->formula_text);
+        bl_text_copy(text, BL_NAME_LENGTH, s->formula_text);
     else
         snprintf(text, BL_NAME_LENGTH, "%s-%s", s->element, s->edge);
     return BL_OK;

@@ -133,9 +133,43 @@ int bl_text_same(const char *a, const char *b)
     return tolower((unsigned char)*a) == tolower((unsigned char)*b);
 }
 
+/* Bytes of the UTF-8 character at `text`; 0: there is none that can be shown. */
+static size_t character(const char *text)
+{
+    const unsigned char *byte = (const unsigned char *)text;
+    const size_t length = byte[0] < 0x80 ? 1 : byte[0] < 0xe0 ? 2 : byte[0] < 0xf0 ? 3 : 4;
+    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000}; /* in so many bytes */
+    unsigned long code = length == 1 ? byte[0] : byte[0] & (0x7fu >> length);
+
+    if ((byte[0] >= 0x80 && byte[0] < 0xc0) || byte[0] > 0xf4)
+        return 0;
+    for (size_t i = 1; i < length; i++) {
+        if ((byte[i] & 0xc0) != 0x80)
+            return 0;
+        code = code << 6 | (byte[i] & 0x3f);
+    }
+    if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+        return 0;
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) ? 0 : length;
+}
+
 void bl_text_copy(char *to, size_t size, const char *from)
 {
-    snprintf(to, size, "%s", from);
+    while (*from) {
+        const size_t valid = character(from);
+        const size_t length = valid ? valid : 1;
+
+        if (length >= size)
+            break;
+        if (valid)
+            memcpy(to, from, length);
+        else
+            *to = '?';
+        to += length;
+        from += length;
+        size -= length;
+    }
+    *to = '\0';
 }
 
 void bl_text_path(char *to, size_t size, const char *path)

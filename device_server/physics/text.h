@@ -28,6 +28,9 @@ int bl_text_number(const char *word, double *number);
 char *bl_text_trim(char *text);
 
 int bl_text_same(const char *a, const char *b); /* regardless of upper and lower case */
+
+/* As much as fits of a text, as UTF-8 that can be shown: cut between characters, and with '?' for
+   each byte of anything else, for which clients would refuse the whole text. Size is at least 1. */
 void bl_text_copy(char *to, size_t size, const char *from);
 
 /* The end of a path that fits messages: "...end" when it is longer than size. */
