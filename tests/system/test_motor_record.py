@@ -8,10 +8,14 @@ from p4p.client.thread import RemoteError
 
 from ..pvs import DEADLINE_S, MOTORS, Beamline, Monitor, Order
 
+EARLY_S = 0.005  # by which the real time of a motion may be short: two clocks, and their digits
+STALL_S = 3.0  # for which a machine that is busy may do nothing
+
 
 def test_a_move_accelerates_cruises_and_ends_on_time(bl):
-    bl.put("SIM:SPEED", 1.0)
+    speed = 0.5
     bl.put("SAMPLE:X", 0.0)
+    bl.put("SIM:SPEED", speed)
     velocity, ramp = bl.get("SAMPLE:X.VELO"), bl.get("SAMPLE:X.ACCL")
     with (
         Monitor(f"{bl.prefix}SAMPLE:X.RBV") as readback,
@@ -22,19 +26,24 @@ def test_a_move_accelerates_cruises_and_ends_on_time(bl):
         done.until(lambda value: value == 0)
         done.until(lambda value: value == 1)
     took = done.seen[-1][1] - done.seen[-2][1]
-    assert took == pytest.approx(1000 / velocity + ramp, abs=0.03)
-    positions = np.array(readback.seen[1:])
+    expected = 1000 / velocity + ramp
+    assert expected / speed - EARLY_S < took < expected / speed + STALL_S
+    positions, stamps = np.array(readback.seen[1:]).T
     assert len(positions) > 20
-    assert np.all(np.diff(positions[:, 0]) >= 0)
-    # From here on the profile tells the time at which each position is passed.
-    accel = velocity / ramp
-    start = positions[-1, 1] - took
-    for position, stamp in positions:
-        t = stamp - start
-        early = accel * t**2 / 2 if t < ramp else velocity * (t - ramp / 2)
-        late = 1000 - accel * (took - t) ** 2 / 2
-        expected = late if took - t < ramp else early
-        assert position == pytest.approx(expected, abs=0.04 * velocity)
+    assert np.all(np.diff(positions) >= 0)
+    # The profile tells when each position is passed; all but those before a stall agree on when
+    # the motion began.
+    ramped = velocity * ramp / 2
+    passed = np.select(
+        [positions < ramped, positions > 1000 - ramped],
+        [
+            np.sqrt(2 * positions * ramp / velocity),
+            expected - np.sqrt(2 * (1000 - positions) * ramp / velocity),
+        ],
+        positions / velocity + ramp / 2,
+    )
+    began = stamps * speed - passed
+    assert np.mean(np.abs(began - np.median(began)) < 0.02) > 0.8
 
 
 def test_put_with_completion_ends_with_the_motion(bl):
@@ -153,34 +162,35 @@ def test_stop_decelerates_and_takes_the_position_as_the_target(bl):
 
 
 def test_a_new_target_in_mid_motion_is_reached_from_there(bl):
-    bl.put("SIM:SPEED", 20.0)
-    bl.put("SAMPLE:X", 0.0)
+    bl.put("SAMPLE:X", -9000.0)
+    bl.put("SIM:SPEED", 1.0)
     with Monitor(f"{bl.prefix}SAMPLE:X.RBV") as readback:
-        bl.put("SAMPLE:X", 5000.0, wait=False)
-        readback.until(lambda value: value > 1000)
-        bl.put("SAMPLE:X", -500.0, wait=False)
-        readback.until(lambda value: value == -500.0)
-    assert max(readback.values) < 5000
+        bl.put("SAMPLE:X", 9000.0, wait=False)
+        readback.until(lambda value: value > -8900)
+        bl.put("SAMPLE:X", -8950.0, wait=False)
+        readback.until(lambda value: value == -8950.0)
+    assert max(readback.values) < 9000
     assert bl.get("SAMPLE:X.MISS") == 0
 
 
 def test_pause_keeps_the_target_and_go_reaches_it(bl):
-    bl.put("SIM:SPEED", 10.0)
-    bl.put("SAMPLE:X", 0.0)
+    bl.put("SAMPLE:X", -9000.0)
+    bl.put("SIM:SPEED", 1.0)
     with (
         Monitor(f"{bl.prefix}SAMPLE:X.RBV") as readback,
         Monitor(f"{bl.prefix}SAMPLE:X.MOVN") as moving,
     ):
-        bl.put("SAMPLE:X", 5000.0, wait=False)
-        readback.until(lambda value: value > 500)
+        bl.put("SAMPLE:X", 9000.0, wait=False)
+        readback.until(lambda value: value > -8900)
         bl.put("SAMPLE:X.SPMG", "Pause", wait=False)
         moving.until(lambda value: value == 1)
         moving.until(lambda value: value == 0)
         assert bl.get("SAMPLE:X.DMOV") == 0
-        assert 500 < bl.get("SAMPLE:X.RBV") < 5000
-        assert bl.get("SAMPLE:X") == 5000.0
+        assert -8900 < bl.get("SAMPLE:X.RBV") < 9000
+        assert bl.get("SAMPLE:X") == 9000.0
+        bl.put("SIM:SPEED", 200.0)
         bl.put("SAMPLE:X.SPMG", "Go")
-    assert bl.get("SAMPLE:X.RBV") == 5000.0
+    assert bl.get("SAMPLE:X.RBV") == 9000.0
     assert bl.get("SAMPLE:X.DMOV") == 1
 
 

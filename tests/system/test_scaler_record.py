@@ -9,6 +9,7 @@ from scipy.stats import chi2
 
 from ..pvs import DEADLINE_S, Beamline, Monitor, Order, count
 
+EARLY_S = 0.005  # by which the real time of a count may be short: two clocks, and their digits
 TIMER_S = 0.01  # by which a timer of EPICS base may go off early
 STALL_S = 3.0  # for which a machine that is busy may do nothing
 
@@ -34,7 +35,7 @@ def test_a_count_takes_its_time_in_beamline_seconds(bl):
         counting.until(lambda value: value == 1)
         counting.until(lambda value: value == 0)
     took = counting.seen[-1][1] - counting.seen[-2][1]
-    assert took == pytest.approx(0.5, abs=0.03)
+    assert 0.5 - EARLY_S < took < 0.5 + STALL_S
 
 
 def test_a_count_ends_at_a_preset_of_another_channel(bl):
@@ -108,11 +109,14 @@ def test_automatic_counting_goes_on_after_a_count_that_failed(bl):
 def test_automatic_counting_makes_way_for_a_count(bl):
     bl.put("SIM:SPEED", 10.0)
     bl.put("SCALER.TP1", 0.5)
-    with Monitor(f"{bl.prefix}SCALER.T") as seconds:
+    with (
+        Monitor(f"{bl.prefix}SCALER.T") as seconds,
+        Monitor(f"{bl.prefix}SCALER.S1") as ticks,
+    ):
         bl.put("SCALER.CONT", "AutoCount", wait=False)
         seconds.until(lambda value: value == 0.5)
-        counts = count(bl, 3.0)
-        assert counts[0] == 30_000_000
+        count(bl, 3.0)
+        ticks.until(lambda value: value == 30_000_000)  # until the next automatic count is shown
         seconds.until(lambda value: value == 3.0)
         seconds.until(lambda value: value == 0.5)
     bl.put("SCALER.CONT", "OneShot")
@@ -124,7 +128,8 @@ def test_the_delay_comes_before_the_count(bl):
         assert count(bl, 1.0)[0] == 10_000_000
         state.until(lambda value: value == 0 and len(state.values) > 1)
     assert state.values == [0, 1, 3, 0]
-    assert state.seen[2][1] - state.seen[1][1] == pytest.approx(0.2, abs=0.05)
+    waited = state.seen[2][1] - state.seen[1][1]
+    assert 0.2 - TIMER_S < waited < 0.2 + STALL_S
 
 
 @pytest.mark.parametrize("aborted", [1e6, 0.2])
