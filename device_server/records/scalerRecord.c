@@ -178,6 +178,19 @@ static void end_user_count(scalerRecord *prec)
     prec->cnt = scalerCNT_Done;
 }
 
+static void start_automatic_count(scalerRecord *prec)
+{
+    prec->priv->started_ns = epicsMonotonicGet();
+    start_count(prec, false);
+}
+
+/* Before the next automatic count: the shortest ones, one after the other, would do nothing but
+   keep a processor busy. */
+static double automatic_delay(const scalerRecord *prec)
+{
+    return fmax(prec->dly1, 1.0 / SCALER_MAX_RATE_HZ + seconds_to(prec->priv->started_ns));
+}
+
 static void count_automatically(scalerRecord *prec)
 {
     struct scaler_private *priv = prec->priv;
@@ -189,13 +202,16 @@ static void count_automatically(scalerRecord *prec)
             read_counts(prec);
         }
         prec->ss = IDLE;
-    } else if (prec->ss == IDLE && prec->dly1 > 0) {
-        prec->ss = WAITING;
-        schedule(&priv->start, prec->dly1);
     } else if (prec->ss == IDLE) {
-        start_count(prec, false);
+        const double delay = automatic_delay(prec);
+        if (delay > 0) {
+            prec->ss = WAITING;
+            schedule(&priv->start, delay);
+        } else {
+            start_automatic_count(prec);
+        }
     } else if (prec->ss == WAITING && priv->start.fired) {
-        start_count(prec, false);
+        start_automatic_count(prec);
     }
 }
 

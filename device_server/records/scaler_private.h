@@ -6,6 +6,8 @@
 #include "dbAccess.h"
 #include "scalerRecord.h"
 
+#define SCALER_MAX_RATE_HZ 60 /* of displays and of automatic counts, in real time */
+
 struct delayed {
     epicsCallback callback;
     bool pending;
@@ -18,6 +20,7 @@ struct scaler_private {
     bool failed;            /* the counter could not be read or started */
     struct delayed start;   /* of a count, after DLY or DLY1 */
     struct delayed display; /* RATE times a second while counting */
+    epicsUInt64 started_ns; /* when the last automatic count was */
     epicsUInt32 counts[SCALER_MAX_CHANNELS];
     double posted_t;
     short posted_ss, posted_us;

@@ -8,8 +8,7 @@
 #include "dbEvent.h"
 #include "recGbl.h"
 
-#define MIN_RATE_HZ 0.1f /* but for 0: not at all */
-#define MAX_RATE_HZ 60
+#define MIN_RATE_HZ 0.1f         /* but for 0: not at all */
 #define DEFAULT_GATE_PRESET 1000 /* of a channel that is gated without one, as in synApps */
 
 static long refuse(epicsFloat64 *field, double former)
@@ -46,7 +45,7 @@ long scaler_special(struct dbAddr *addr, int after)
     } else if (field == scalerRecordTP) {
         return time_preset(prec);
     } else if (field == scalerRecordTP1) {
-        if (!(prec->tp1 > 0 && prec->tp1 * prec->freq <= UINT32_MAX))
+        if (!(prec->tp1 * prec->freq >= 1 && prec->tp1 * prec->freq <= UINT32_MAX))
             return refuse(&prec->tp1, 1);
     } else if (field == scalerRecordFREQ) {
         if (!(isfinite(prec->freq) && prec->freq > 0))
@@ -54,7 +53,8 @@ long scaler_special(struct dbAddr *addr, int after)
         return time_preset(prec);
     } else if (field == scalerRecordRATE || field == scalerRecordRAT1) {
         epicsFloat32 *rate = addr->pfield;
-        *rate = isfinite(*rate) && *rate > 0 ? fminf(fmaxf(*rate, MIN_RATE_HZ), MAX_RATE_HZ) : 0;
+        *rate =
+            isfinite(*rate) && *rate > 0 ? fminf(fmaxf(*rate, MIN_RATE_HZ), SCALER_MAX_RATE_HZ) : 0;
     } else if (field >= scalerRecordPR1 && field <= scalerRecordPR32) {
         const int channel = field - scalerRecordPR1;
         if (prec->pr[channel] > 0)

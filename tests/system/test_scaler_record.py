@@ -1,6 +1,8 @@
 """The scaler record, and the noise of its counts."""
 
 import math
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -120,6 +122,28 @@ def test_automatic_counting_makes_way_for_a_count(bl):
         seconds.until(lambda value: value == 3.0)
         seconds.until(lambda value: value == 0.5)
     bl.put("SCALER.CONT", "OneShot")
+
+
+def test_the_shortest_automatic_counts_leave_the_processor_free(bl, ioc, pva):
+    with pytest.raises(RemoteError):  # less than one pulse of the time base
+        pva.put(f"{bl.prefix}SCALER.TP1", 1e-12, timeout=DEADLINE_S)
+    bl.put("SCALER.TP1", 1e-6)
+    used = []
+    with (
+        Monitor(f"{bl.prefix}RING:CURRENT") as clock,  # every half second
+        Monitor(f"{bl.prefix}SCALER.SS") as state,
+    ):
+        bl.put("SCALER.CONT", "AutoCount", wait=False)
+        state.until(lambda value: value == 2)
+        for _ in range(3):
+            last = clock.values[-1]
+            clock.until(lambda value, last=last: value != last)
+            fields = Path(f"/proc/{ioc.pid}/stat").read_text().rpartition(")")[2].split()
+            used.append((int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
+        state.until(lambda value: value == 1)
+        state.until(lambda value: value == 2)  # it goes on
+    bl.put("SCALER.CONT", "OneShot")
+    assert used[-1] - used[0] < 0.5  # of the one second
 
 
 def test_the_delay_comes_before_the_count(bl):
