@@ -160,6 +160,14 @@ int sim_drive_state(struct sim *sim, int drive, struct sim_drive_state *state)
     return status;
 }
 
+/* The record of an axis checks its own targets; those of other drives are not known to it. */
+static bool within_limits(const struct axis *axis, double dial)
+{
+    const double slack = 1e-9;
+    const bool limited = axis->low != 0 || axis->high != 0;
+    return !limited || (dial >= axis->low - slack && dial <= axis->high + slack);
+}
+
 /* Starts a motion of the axis and ends it at a switch that it would run into. */
 static int start(struct sim *sim, int index, const void *owner, double now_s, double true_target,
                  const struct bl_motion_profile *profile)
@@ -197,6 +205,8 @@ int sim_drive_move(struct sim *sim, int drive, const void *owner, double target,
         dial = (target > 0 ? axes[index].high + 1 : axes[index].low - 1) + axis->zero;
     else if (status == BL_OK)
         status = drives[drive].to_dial(sim, axis, target, &dial);
+    if (status == BL_OK && !drives[drive].whole && !within_limits(axis, dial))
+        status = BL_ERANGE;
     if (status != BL_OK)
         goto done;
     if (!drives[drive].whole && target != here) {
@@ -281,5 +291,16 @@ void sim_drive_frame(struct sim *sim, int drive, double sign, double offset)
     axis->offset = offset;
     axis->scales++;
     sim_tell(sim, index == AXIS_BRAGG ? SIM_MONO_CHANGED : 0);
+    epicsMutexUnlock(sim->lock);
+}
+
+void sim_drive_limits(struct sim *sim, int drive, double low, double high)
+{
+    struct axis *axis = &sim->axis[drives[drive].axis];
+    if (!drives[drive].whole)
+        return;
+    epicsMutexMustLock(sim->lock);
+    axis->low = low;
+    axis->high = high;
     epicsMutexUnlock(sim->lock);
 }

@@ -107,6 +107,12 @@ static void frame(motorRecord *prec)
     sim_drive_frame(the_sim, pvt->drive, prec->dir == motorDIR_Neg ? -1 : 1, prec->off);
 }
 
+static void limits(motorRecord *prec)
+{
+    const struct pvt *pvt = prec->dpvt;
+    sim_drive_limits(the_sim, pvt->drive, prec->dllm, prec->dhlm);
+}
+
 static const motor_dset devMotorSim = {
     .common = {.number = 10, .init_record = init_record},
     .status = status,
@@ -115,5 +121,6 @@ static const motor_dset devMotorSim = {
     .home = home,
     .define = define,
     .frame = frame,
+    .limits = limits,
 };
 epicsExportAddress(dset, devMotorSim);

@@ -85,6 +85,8 @@ int sim_drive_stop(struct sim *sim, int drive, const void *owner, double accel);
 int sim_drive_define(struct sim *sim, int drive, double position);
 /* The user frame of the motor that owns the axis: user = sign * dial + offset. */
 void sim_drive_frame(struct sim *sim, int drive, double sign, double offset);
+/* Its soft limits, in dial units; both 0: none. They hold for all drives that move the axis. */
+void sim_drive_limits(struct sim *sim, int drive, double low, double high);
 
 /* Counter. Channel 0 is the time base, 1 .. BL_NCHAMBERS are the chambers. */
 #define SIM_TIME_BASE_HZ 1e7

@@ -16,6 +16,7 @@ struct axis {
     struct bl_motion motion;
     double zero;
     double sign, offset; /* user = sign * dial + offset */
+    double low, high;    /* soft limits of the dial; both 0: none */
     bool busy;           /* a motion whose end has not been told yet .. */
     bool ending;         /* .. and is being told */
     bool positive;       /* direction of the last motion */

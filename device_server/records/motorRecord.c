@@ -66,6 +66,8 @@ static long init_record(struct dbCommon *common, int pass)
     }
     if (drive->frame != NULL)
         drive->frame(prec);
+    if (drive->limits != NULL)
+        drive->limits(prec);
     motor_read(prec);
     motor_sync(prec);
     prec->dmov = !prec->movn;

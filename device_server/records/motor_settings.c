@@ -61,6 +61,8 @@ static void limits_changed(motorRecord *prec)
 {
     motor_user_limits(prec);
     prec->lvio = !motor_allowed(prec, prec->dval);
+    if (motor_drive(prec)->limits != NULL)
+        motor_drive(prec)->limits(prec);
     motor_post(prec, 0);
 }
 

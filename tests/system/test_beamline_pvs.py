@@ -47,6 +47,23 @@ def test_the_alarm_of_a_refused_command_ends_with_the_next(bl):
     assert (bl.get("MONO:ENERGY.SEVR"), bl.get("MONO:ENERGY.STAT")) == (0, 0)
 
 
+def test_the_energy_keeps_to_the_limits_of_the_bragg_axis(bl):
+    former = bl.get("MONO:BRAGG.DLLM")
+    angle = bl.get("MONO:BRAGG.RBV")
+    try:
+        bl.put("MONO:BRAGG.DLLM", 12.0)
+        bl.put("MONO:ENERGY", 12000.0)  # 9.5 degrees
+        assert (bl.get("MONO:ENERGY.SEVR"), bl.get("MONO:ENERGY.STAT")) == (3, WRITE_ALARM)
+        assert bl.get("MONO:BRAGG.RBV") == angle
+        assert bl.get("MONO:ENERGY") == bl.get("MONO:ENERGY.RBV") == 7000.0
+        bl.put("MONO:ENERGY", 9000.0)  # 12.7 degrees
+        assert (bl.get("MONO:ENERGY.SEVR"), bl.get("MONO:ENERGY.RBV")) == (0, 9000.0)
+    finally:
+        bl.put("MONO:BRAGG.DLLM", former)
+    bl.put("MONO:ENERGY", 12000.0)
+    assert bl.get("MONO:ENERGY.RBV") == 12000.0
+
+
 def stop_the_bragg_axis_on_the_way(bl):
     """Send the energy to 9000 eV, and stop the axis behind it above 7500 eV."""
     with Monitor(f"{bl.prefix}MONO:ENERGY.RBV") as energy:
