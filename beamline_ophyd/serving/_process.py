@@ -132,6 +132,8 @@ def serve(folder: DataFolder, host: str, port: int) -> None:
     from tiled.config import parse_configs
     from tiled.server.app import build_app_from_config
 
+    from ._guard import guard
+
     try:
         config = parse_configs(folder.config)
     except Exception as error:
@@ -140,6 +142,8 @@ def serve(folder: DataFolder, host: str, port: int) -> None:
             f"away and a new one is written"
         ) from error
     _initialise(folder, config)
+    for each in config.trees or ():
+        guard(each.tree)
     tree = config.merged_trees
     logging.getLogger("tiled.server.app").handlers.clear()  # the root logger has one
 

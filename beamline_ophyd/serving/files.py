@@ -10,7 +10,7 @@ from tiled.structures.data_source import Asset, DataSource, Management
 
 from .contents import FILE_SPEC, FILES
 from .errors import RegistrationError
-from .transport import ServerAwayError, ServerFaultError
+from .transport import ServerAwayError, ServerFaultError, said
 
 if TYPE_CHECKING:
     from tiled.client.container import Container
@@ -75,7 +75,8 @@ def register_file(root: "Container", uid: str, path: str | Path) -> None:
         files.delete_contents([uid], external_only=True)
         raise RegistrationError(
             f"the Tiled server cannot read {path}: it serves only whole NXxas files in its own "
-            f"folder of files; write them there, or start it with that folder (--files)"
+            f"folder of files; write them there, or start it with that folder (--files). "
+            f"It says: {said(error)}"
         ) from error
 
 

@@ -6,7 +6,7 @@ import httpx
 
 from .errors import ServerError
 
-__all__ = ["ServerAwayError", "ServerFaultError", "fail_at_once", "reason_to_leave"]
+__all__ = ["ServerAwayError", "ServerFaultError", "fail_at_once", "reason_to_leave", "said"]
 
 _BUSY_OR_GATEWAY = (429, 502, 503, 504)
 
@@ -66,13 +66,16 @@ def reason_to_leave(error: Exception) -> str | None:
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code in (401, 403):
         return (
             f"it refuses the key (HTTP {error.response.status_code}: "
-            f"{_detail(error.response)}); publishing needs the writer's key"
+            f"{said(error)}); publishing needs the writer's key"
         )
     return None
 
 
-def _detail(response: httpx.Response) -> str:
+def said(error: Exception) -> str:
+    """Return what the server said about a request that failed, as far as it said anything."""
+    if not isinstance(error, httpx.HTTPStatusError):
+        return str(error)
     try:
-        return str(response.json()["detail"])
+        return str(error.response.json()["detail"])
     except (ValueError, KeyError, TypeError):
-        return response.reason_phrase
+        return error.response.reason_phrase
