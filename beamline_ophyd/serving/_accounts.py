@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Mapping
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from tiled.authn_database import orm
 from tiled.authn_database.core import create_service
@@ -37,7 +37,8 @@ _NOTE = "made by beamline tiled"
 def install_keys(uri: str, keys: Keys) -> None:
     """Make the accounts and let exactly these two keys open them.
 
-    Keys installed by an earlier call, and since deleted from the data folder, stop working.
+    When a key is another than at the call before, everything that opened its account stops
+    working: the old key, and all keys that were made with it.
 
     Parameters
     ----------
@@ -86,10 +87,16 @@ async def _install_one(db: AsyncSession, role_name: str, secret: bytes) -> None:
         service = await create_service(db, role_name)
 
     digest = hashlib.sha256(secret).digest()
-    ours = and_(orm.APIKey.principal_id == service.id, orm.APIKey.note == _NOTE)
-    await db.execute(delete(orm.APIKey).where(ours, orm.APIKey.hashed_secret != digest))
-    known = await db.execute(select(orm.APIKey).where(orm.APIKey.hashed_secret == digest))
-    if known.scalar() is None:
+    key = await db.execute(
+        select(orm.APIKey).where(
+            orm.APIKey.principal_id == service.id, orm.APIKey.hashed_secret == digest
+        )
+    )
+    if key.scalar() is None:
+        # All of them: whoever had the key before may have made more with it, which never expire.
+        # The digest is somebody else's when the two key files have changed places.
+        old = or_(orm.APIKey.principal_id == service.id, orm.APIKey.hashed_secret == digest)
+        await db.execute(delete(orm.APIKey).where(old))
         db.add(
             orm.APIKey(
                 principal_id=service.id,

@@ -223,3 +223,31 @@ def test_whole_files_and_runs_are_still_read(served, writer):
         assert client.root["runs", "a run", "array"].read().tolist() == [[0, 1, 2], [3, 4, 5]]
         # The folder can be listed whatever was registered in it.
         assert "whole" in list(client.files)
+
+
+# Keys
+
+
+def mint(server, key):
+    """Make another key with a key, which does as much and never expires."""
+    answer = httpx.post(
+        f"{server.uri}/api/v1/auth/apikey",
+        headers={"Authorization": f"Apikey {key}"},
+        json={"expires_in": None, "scopes": ["inherit"], "note": "kept"},
+        trust_env=False,
+        timeout=TIMEOUT_S,
+    )
+    assert answer.status_code == 200
+    return answer.json()["secret"]
+
+
+def test_replacing_a_key_ends_what_was_made_with_it(tmp_path):
+    with TiledServer(tmp_path / "tiled") as server:
+        made = {role: mint(server, getattr(server.keys, role)) for role in ("writer", "reader")}
+        for key in made.values():
+            assert get(server, "metadata/", key).status_code == 200
+    (server.folder.root / "writer.key").unlink()
+    with TiledServer(tmp_path / "tiled") as again:
+        assert get(again, "metadata/", made["writer"]).status_code == 401
+        assert get(again, "metadata/", made["reader"]).status_code == 200
+        assert get(again, "metadata/", again.keys.writer).status_code == 200
