@@ -1,11 +1,13 @@
 """The folder a Tiled server keeps everything in: catalogue, tables, arrays, files and keys."""
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from .errors import ServerError
 
@@ -133,7 +135,7 @@ class DataFolder:
 
     @property
     def state(self) -> Path:
-        """Address and process id of the server that runs, as JSON."""
+        """What the server that runs says about itself, as JSON."""
         return self.root / "server.json"
 
     @property
@@ -199,13 +201,37 @@ class DataFolder:
             ) from error
         return key
 
-    def running(self) -> dict[str, object] | None:
-        """Return what the running server wrote about itself: "uri" and "pid"; None when stopped."""
+    def running(self) -> dict[str, Any] | None:
+        """Return what the running server wrote about itself: "uri", "pid" and "files".
+
+        None when no server runs, also when one was killed and could not take its words back.
+        """
+        return self.announced() if self._locked() else None
+
+    def announced(self) -> dict[str, Any] | None:
+        """Return what the last server wrote about itself, whether or not it still runs."""
         try:
             state = json.loads(self.state.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return state if isinstance(state, dict) and "uri" in state else None
+
+    def _locked(self) -> bool:
+        """Whether a server holds the folder, as far as one may ask."""
+        try:
+            descriptor = os.open(self.lock, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # somebody else's, who need not let us look
+        try:
+            # Shared, by which a server that starts just now can tell a look from a server.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def _key_file(self, role: str) -> Path:
         return self.root / f"{role}.key"

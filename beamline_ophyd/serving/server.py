@@ -154,7 +154,7 @@ class TiledServer:
             )
             process.kill()
             process.wait()
-        if (self.folder.running() or {}).get("pid") == process.pid:
+        if (self.folder.announced() or {}).get("pid") == process.pid:
             self.folder.state.unlink(missing_ok=True)  # it did not end in good order
 
     def wait(self, timeout: float | None = None) -> int | None:

@@ -25,7 +25,7 @@ from event_model import compose_run
 from ophyd.sim import SynAxis, SynGauss
 
 from beamline_ophyd.callbacks import Journal, TiledPublisher
-from beamline_ophyd.serving import ServerError, TiledServer, connect
+from beamline_ophyd.serving import DataFolder, ServerError, TiledServer, connect
 from beamline_ophyd.serving.runs import ReplayError, is_complete, replay
 
 DEADLINE_S = 30.0
@@ -761,6 +761,30 @@ def test_a_second_start_keeps_what_is_there_and_forgets_deleted_keys(mortal):
         assert client.runs[uid].metadata["start"]["uid"] == uid
 
 
+def test_a_killed_server_is_not_believed_to_run(mortal):
+    first = mortal()
+    folder = first.folder
+    assert folder.running() == {
+        "uri": first.uri,
+        "pid": first.pid,
+        "files": str(folder.files),
+    }
+    kill(first)
+    assert folder.state.exists()
+    assert folder.running() is None
+    with pytest.raises(ServerError, match="no Tiled server runs"):
+        connect(folder=folder.root)
+    again = mortal()
+    assert folder.running()["pid"] == again.pid
+
+
+def test_the_folder_of_files_is_found_by_the_data_folder(tmp_path):
+    with TiledServer(tmp_path / "tiled", files=tmp_path / "elsewhere"):
+        state = DataFolder.at(tmp_path / "tiled").running()
+    assert state is not None
+    assert state["files"] == str(tmp_path / "elsewhere")
+
+
 def test_one_server_to_a_folder(served):
     with pytest.raises(ServerError, match="already served") as caught:
         TiledServer(served.folder.root).start()
@@ -817,7 +841,7 @@ def test_in_the_foreground_a_dead_server_is_an_error(tmp_path, foreground):
 
 FOREGROUND = """
 import json, sys
-from beamline_ophyd.serving import ServerError, serve_forever
+from beamline_ophyd.serving import DataFolder, ServerError, serve_forever
 
 def ready(server):
     print(json.dumps({"uri": server.uri, "pid": server.pid}), flush=True)

@@ -1,5 +1,6 @@
 """The data folder of a Tiled server, and finding a server by it."""
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiled.config import parse_configs
 
-from beamline_ophyd.serving import DataFolder, Keys, ServerError, connect, default_folder
+from beamline_ophyd.serving import DataFolder, Keys, ServerError, _process, connect, default_folder
 from beamline_ophyd.serving.client import find_server, split_key
 
 
@@ -23,9 +24,31 @@ def folder(tmp_path):
     return DataFolder.at(tmp_path / "data")
 
 
-def announce(folder, uri):
-    folder.root.mkdir(parents=True, exist_ok=True)
-    folder.state.write_text(json.dumps({"uri": uri, "pid": 1}))
+@pytest.fixture
+def lock():
+    """Hold the lock of a folder as a server does, or as somebody does who looks for one."""
+    held = []
+
+    def take(folder, kind=fcntl.LOCK_EX):
+        held.append(os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600))
+        fcntl.flock(held[-1], kind | fcntl.LOCK_NB)
+        return held[-1]
+
+    yield take
+    for descriptor in held:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def announce(lock):
+    """Do what a server does that runs."""
+
+    def say(folder, uri):
+        folder.root.mkdir(parents=True, exist_ok=True)
+        folder.state.write_text(json.dumps({"uri": uri, "pid": 1}))
+        lock(folder)
+
+    return say
 
 
 def test_everything_private_is_made_private(folder):
@@ -138,7 +161,7 @@ def test_the_default_folder(monkeypatch, tmp_path):
     assert default_folder() == tmp_path
 
 
-def test_a_server_is_found_by_its_folder(folder):
+def test_a_server_is_found_by_its_folder(folder, announce):
     keys = folder.prepare()
     announce(folder, "http://127.0.0.1:5000")
     root = folder.root
@@ -147,7 +170,43 @@ def test_a_server_is_found_by_its_folder(folder):
     assert find_server("http://other", None, root, write=True) == ("http://other", keys.writer)
 
 
-def test_the_environment_is_asked_and_a_named_folder_goes_before_it(folder, monkeypatch):
+def test_a_server_that_was_killed_does_not_run(folder, lock):
+    folder.prepare()
+    folder.state.write_text(json.dumps({"uri": "http://127.0.0.1:5000", "pid": 1}))
+    assert folder.running() is None
+    folder.lock.touch()
+    assert folder.running() is None
+    with pytest.raises(ServerError, match="no Tiled server runs"):
+        find_server(None, None, folder.root, write=False)
+    held = lock(folder)
+    assert folder.running() == {"uri": "http://127.0.0.1:5000", "pid": 1}
+    fcntl.flock(held, fcntl.LOCK_UN)
+    assert folder.running() is None
+
+
+def test_looking_for_a_server_keeps_none_from_starting(folder, lock, monkeypatch):
+    folder.prepare()
+    folder.state.write_text(json.dumps({"uri": "http://127.0.0.1:5000", "pid": 1}))
+    look = lock(folder, fcntl.LOCK_SH)
+    waited = []
+
+    def end_looking(seconds):
+        waited.append(seconds)
+        assert folder.running() is None  # nor does one who looks see another
+        fcntl.flock(look, fcntl.LOCK_UN)
+
+    monkeypatch.setattr(_process.time, "sleep", end_looking)
+    held = _process._lock(folder)
+    try:
+        assert len(waited) == 1
+        assert not folder.state.exists()
+        with pytest.raises(ServerError, match="already served"):
+            _process._lock(folder)
+    finally:
+        os.close(held)
+
+
+def test_the_environment_is_asked_and_a_named_folder_goes_before_it(folder, announce, monkeypatch):
     keys = folder.prepare()
     announce(folder, "http://127.0.0.1:5000")
     monkeypatch.setenv("BEAMLINE_TILED_URI", "http://host:80/tiled?api_key=inside")
@@ -160,7 +219,7 @@ def test_the_environment_is_asked_and_a_named_folder_goes_before_it(folder, monk
     assert find_server(None, None, folder.root, write=False) == expected
 
 
-def test_the_default_folders_key_is_for_its_own_server_only():
+def test_the_default_folders_key_is_for_its_own_server_only(announce):
     folder = DataFolder.at()
     keys = folder.prepare()
     announce(folder, "http://127.0.0.1:5000")
