@@ -199,6 +199,8 @@ def start(
     simulated = _answers(simulation)
 
     served = DataFolder.at(None if folder is None else Path(folder) / "tiled", files)
+    if files is None and (state := served.running()) is not None:
+        served = DataFolder.at(served.root, state.get("files"))
     home = served.root.parent
     # Left alone where it cannot be made: the writer's check says so before a run opens.
     with contextlib.suppress(OSError):
