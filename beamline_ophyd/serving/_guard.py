@@ -18,6 +18,7 @@ from tiled.adapters.sql import COLUMN_NAME_PATTERN, TABLE_NAME_PATTERN, is_safe_
 from tiled.catalog.adapter import STORAGE_ADAPTERS_BY_MIMETYPE
 from tiled.mimetypes import RAGGED_SQL_MIMETYPE, TILED_SQL_TABLE_MIMETYPE
 from tiled.storage import FileStorage, get_storage
+from tiled.structures.core import StructureFamily
 from tiled.structures.data_source import Asset, DataSource, Management
 from tiled.structures.table import TableStructure
 from tiled.utils import path_from_uri
@@ -81,6 +82,12 @@ class GuardedAdapters(Mapping[str, type]):
             ) -> Any:
                 self.check(mimetype, data_source)
                 return adapter.from_catalog(data_source, node, **parameters)
+
+            # By this the validation of runs opens the files of area detectors.
+            @classmethod
+            def from_uris(cls, *uris: str, **parameters: Any) -> Any:
+                self.check(mimetype, _registered(mimetype, uris, parameters))
+                return adapter.from_uris(*uris, **parameters)
 
         return Guarded
 
@@ -188,6 +195,19 @@ class GuardedAdapters(Mapping[str, type]):
         except (KeyError, ValueError):
             return None
         return found if found in self._writable.values() else None
+
+
+def _registered(
+    mimetype: str, uris: Iterable[str], parameters: Mapping[str, Any]
+) -> DataSource[Any]:
+    return DataSource(
+        structure_family=StructureFamily.container,
+        structure=None,
+        mimetype=mimetype,
+        parameters=dict(parameters),
+        management=Management.external,
+        assets=[Asset(data_uri=uri, is_directory=False, parameter=None) for uri in uris],
+    )
 
 
 def _columns(structure: Any) -> Iterable[str]:

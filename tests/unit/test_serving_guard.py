@@ -21,6 +21,10 @@ class Opened:
     def from_catalog(cls, data_source, node, /, **parameters):
         return data_source.assets[0].data_uri
 
+    @classmethod
+    def from_uris(cls, *uris, **parameters):
+        return uris
+
 
 @pytest.fixture
 def place(tmp_path):
@@ -41,8 +45,8 @@ def place(tmp_path):
 
 
 @pytest.fixture
-def open_as(place):
-    """Open a path, or an address, as a server over that place would."""
+def adapters(place):
+    """The adapters of a server over that place."""
 
     def storage(name):
         found = FileStorage(uri=f"file://localhost{place / name}")
@@ -53,7 +57,12 @@ def open_as(place):
         writable_storage=storage("arrays"),
         readable_storage=storage("files") | storage("arrays"),
     )
-    adapters = GuardedAdapters(context)
+    return GuardedAdapters(context)
+
+
+@pytest.fixture
+def open_as(place, adapters):
+    """Open a path, or an address, as a server over that place would."""
 
     def make(name, mimetype=HDF5, management=Management.external):
         uri = name if "://" in name else f"file://localhost{place}/{name}"
@@ -125,3 +134,10 @@ def test_a_file_that_is_gone_and_one_that_cannot_be_read_are_named(open_as):
     with pytest.raises(HTTPException, match="closed by its writer") as caught:
         open_as("files/text.nxs")
     assert caught.value.status_code == 409
+
+
+def test_the_validation_of_runs_opens_no_more(place, adapters):
+    inside, outside = (f"file://localhost{place}/{n}" for n in ("files/sub/a.nxs", "secret.nxs"))
+    assert adapters[HDF5].from_uris(inside, dataset="x") == (inside,)
+    with pytest.raises(HTTPException, match="only files that are themselves in"):
+        adapters[HDF5].from_uris(inside, outside)
