@@ -12,10 +12,12 @@ from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.formats.names import safe_file_name
 from beamline_ophyd.formats.problems import Problem
 
+from ._exit import Turn, at_exit
+
 __all__ = ["Journal"]
 
 MAX_BACKLOG_BYTES = 64 * 2**20
-"""Lines kept in memory for a journal that cannot be written just now."""
+"""Lines kept in memory, of all runs together, that cannot be written just now."""
 
 MAX_REMEMBERED = 10_000
 
@@ -31,7 +33,8 @@ class Journal:
     of a line and :func:`~beamline_ophyd.formats.journal.read_journal` to read one.
 
     The journal never raises into the RunEngine. While a line cannot be written (disk
-    full, folder not writable) it is kept in memory and written with the next document;
+    full, folder not writable) it is kept in memory and tried again with every later
+    document of any run, by :meth:`retry`, :meth:`close` and at the end of the interpreter;
     a journal that is removed while its run goes on is written anew. Such trouble is
     logged once a run and kept in :attr:`problems`.
 
@@ -57,6 +60,7 @@ class Journal:
         self._index = RunIndex()
         self._open: dict[str, _RunFile] = {}
         self._paths: dict[str, Path] = {}
+        at_exit(self, Turn.JOURNAL)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Write a document; never raises."""
@@ -71,11 +75,41 @@ class Journal:
         with self._lock:
             return self._paths.get(uid) or self._path_for(uid)
 
-    def close(self) -> None:
-        """Close the files of runs that are still open; their next document reopens them."""
+    def retry(self) -> bool:
+        """Try once more to write the lines that are still in memory.
+
+        Returns
+        -------
+        bool
+            Whether every line is on disk now.
+        """
         with self._lock:
             for run, file in list(self._open.items()):
+                if file.backlog and file.write() is None:
+                    self._paths[run] = file.path
+                    if file.ended:
+                        self._end(run, file)
+            return not any(file.backlog for file in self._open.values())
+
+    def close(self) -> bool:
+        """Close the files of runs that are still open; their next document reopens them.
+
+        Returns
+        -------
+        bool
+            Whether every line is on disk. Those that are not stay in memory.
+        """
+        with self._lock:
+            whole = self.retry()
+            for run, file in list(self._open.items()):
                 self._end(run, file)
+            return whole
+
+    def leave(self, timeout: float) -> None:
+        """Give the lines in memory their last chance: the interpreter ends."""
+        self.close()
+        for run, file in self._open.items():
+            self._report(run, f"{file.path}: {len(file.backlog)} bytes were never written")
 
     def _write(self, name: str, doc: Mapping[str, Any]) -> None:
         run = self._index.run_of(name, doc)
@@ -87,7 +121,8 @@ class Journal:
             path = self._paths.get(run)
             file = _RunFile(path or self._path_for(run), fresh=path is None)
             self._open[run] = file
-        error = file.add(encode_line(name, doc))
+        waiting = sum(len(other.backlog) for other in self._open.values())
+        error = file.add(encode_line(name, doc), room=MAX_BACKLOG_BYTES - waiting)
         self._paths[run] = file.path
         if error is not None:
             self._report(run, f"{file.path}: {error}; lines are kept in memory and tried again")
@@ -99,12 +134,15 @@ class Journal:
             self._index.forget(run)
             while len(self._paths) > MAX_REMEMBERED:
                 self._paths.pop(next(iter(self._paths)))
+        if waiting:
+            self.retry()
 
     def _end(self, run: str, file: "_RunFile") -> None:
-        if file.backlog:
-            self._report(run, f"{file.path}: {len(file.backlog)} bytes were never written")
-        file.close()
-        self._open.pop(run, None)
+        """Close a file, unless it still has lines to come."""
+        file.ended = True
+        if not file.backlog:
+            file.close()
+            self._open.pop(run, None)
 
     def _path_for(self, uid: str) -> Path:
         return self.folder / f"{safe_file_name(uid)}.jsonl"
@@ -123,15 +161,21 @@ class _RunFile:
         self.path = path
         self.backlog = bytearray()
         self.lost = False
+        self.ended = False
         self._fresh = fresh
         self._fd: int | None = None
 
-    def add(self, line: bytes) -> Exception | None:
+    def add(self, line: bytes, *, room: int) -> Exception | None:
         """Write a line, with what is left of earlier ones; the error if that failed."""
-        if len(self.backlog) + len(line) > MAX_BACKLOG_BYTES:
+        if len(line) > room:
             self.lost = True
         else:
             self.backlog += line
+        self.ended = False
+        return self.write()
+
+    def write(self) -> Exception | None:
+        """Write what is in memory; the error if that failed."""
         try:
             if self._fd is None:
                 self._open()

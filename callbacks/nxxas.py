@@ -226,6 +226,7 @@ class NXxasWriter:
             self._let_go()
             self._worker.tick_again(RETRY_S)
             return
+        self._retry_journal()
         self._live.pop(run)
         self._worker.forget(run)
         self.files[run] = path
@@ -274,9 +275,15 @@ class NXxasWriter:
                 self._finish(run)
             elif live.dirty:
                 written += self._save(run, live)
+        self._retry_journal()
         pause = written / FLUSH_BYTES_PER_S
         self._rest_until = time.monotonic() + pause - self._flush_interval
         return None
+
+    def _retry_journal(self) -> None:
+        """A journal whose disk was full has no thread of its own to look for room."""
+        if self._journal is not None and not self._journal.retry():
+            self._worker.tick_again(RETRY_S)
 
     def _save(self, run: str, live: LiveFile) -> int:
         try:

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from beamline_ophyd.callbacks import Journal
+from beamline_ophyd.callbacks import journal as module
 from beamline_ophyd.formats.journal import read_journal
 
 
@@ -113,6 +114,7 @@ def test_lines_wait_while_the_folder_cannot_be_made(tmp_path):
 LIMITED = """
 import resource, signal, sys
 from beamline_ophyd.callbacks import Journal
+from beamline_ophyd.callbacks import journal as module
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 journal = Journal(sys.argv[1])
 journal("start", {"uid": "r"})
@@ -123,22 +125,61 @@ for n in range(5):
     journal("event", {"descriptor": "d", "seq_num": n})
 assert len(journal.problems) == 1, journal.problems
 assert "kept in memory" in str(journal.problems[0])
-resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+def free():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+if sys.argv[2] == "freed before stop":
+    free()
 journal("stop", {"run_start": "r"})
+if sys.argv[2] == "freed after stop, retry":
+    assert not journal.retry()
+    free()
+    assert journal.retry()
+elif sys.argv[2] == "freed after stop, close":
+    free()
+    assert journal.close()
+elif sys.argv[2] == "freed after stop, next run":
+    free()
+    journal("start", {"uid": "r2"})
+free()
 """
+
+WHEN = [
+    "freed before stop",
+    "freed after stop, retry",
+    "freed after stop, close",
+    "freed after stop, next run",
+    "freed after stop, exit",
+]
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no file size limits here")
-def test_full_disk_costs_no_line_once_there_is_room(tmp_path):
-    subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], check=True, timeout=60)
+@pytest.mark.parametrize("when", WHEN)
+def test_full_disk_costs_no_line_once_there_is_room(tmp_path, when):
+    subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path), when], check=True, timeout=60)
     contents = read_journal(tmp_path / "r.jsonl")
     assert contents.complete
     assert [d["seq_num"] for name, d in contents.documents if name == "event"] == list(range(5))
 
 
+def test_lines_that_wait_are_bounded_over_all_runs(tmp_path, monkeypatch):
+    (tmp_path / "in the way").write_text("")
+    monkeypatch.setattr(module, "MAX_BACKLOG_BYTES", 1000)
+    journal = Journal(tmp_path / "in the way")
+    for number in range(30):
+        for item in run_documents(f"r{number}"):
+            journal(*item)
+    waiting = sum(len(file.backlog) for file in journal._open.values())
+    assert 500 < waiting <= 1000
+    assert any("has lost lines" in str(problem) for problem in journal.problems)
+    (tmp_path / "in the way").unlink()
+    assert journal.retry()
+    assert list(read_journal(journal.path("r0")).documents) == list(run_documents("r0"))
+
+
 KILLED = """
 import os, signal, sys
 from beamline_ophyd.callbacks import Journal
+from beamline_ophyd.callbacks import journal as module
 journal = Journal(sys.argv[1])
 journal("start", {"uid": "r"})
 journal("descriptor", {"uid": "d", "run_start": "r"})
