@@ -14,7 +14,7 @@ from .formats.journal import dumps, read_journal
 from .formats.nexus_read import read_run
 from .formats.nxxas import nexus_tree
 from .formats.problems import OutputError
-from .formats.run import Document, Run, RunBuilder
+from .formats.run import Document, Run, RunBuilder, builder_from
 from .formats.spectrum import (
     MAPPING_EXAMPLE,
     Measurement,
@@ -82,7 +82,7 @@ class ScanData:
         cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None
     ) -> "ScanData":
         """Read a journal, also one that was cut short."""
-        return cls.from_documents(read_journal(path).documents, mapping=mapping)
+        return cls(builder_from(read_journal(path)).snapshot(), mapping)
 
     @classmethod
     def from_nexus(

@@ -1,7 +1,8 @@
 """The NeXus file of one run while it grows."""
 
 import datetime as dt
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ __all__ = ["LiveFile"]
 
 PART_SUFFIX = ".part"
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass
 class LiveFile:
@@ -28,6 +31,7 @@ class LiveFile:
     folder: Path
     name: Path
     style: Style
+    report: Callable[[str], None] = logger.warning
     dirty: bool = False
     ended: bool = False
     _builder: RunBuilder = field(default_factory=RunBuilder)
@@ -116,6 +120,7 @@ class LiveFile:
             definition=self.style.definition,
             mapping=self.style.mapping,
             status=status,
+            report=self.report,
         )
         if self._file is None:
             self._file = MemoryFile(

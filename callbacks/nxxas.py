@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,8 @@ class NXxasWriter:
             return
         run = self._index.run_of(name, doc)
         if name == "start" and run is not None and run not in self._live:
-            self._live[run] = LiveFile(self.folder, self._names.path(doc), self._style)
+            report = partial(self._worker.report, run)
+            self._live[run] = LiveFile(self.folder, self._names.path(doc), self._style, report)
         if run is None or run not in self._live:
             raise LookupError("it belongs to no run that is open; it is not written")
         live = self._live[run]

@@ -158,7 +158,7 @@ def _block(values: Sequence[Any] | np.ndarray) -> np.ndarray | None:
     items = [np.nan if v is None else v for v in values]
     try:
         array = np.asarray(items)
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         return None
     if array.dtype.kind not in "biuf" or 0 in array.shape[1:]:
         return None

@@ -95,7 +95,7 @@ def fields_of(values: Mapping[str, Any], keys: Mapping[str, Any] | None = None) 
     for key, name in unique_names(values).items():
         value = values[key]
         about = (keys or {}).get(key) or {}
-        array = np.asarray(value) if not isinstance(value, Mapping) else np.asarray(None)
+        array = _as_array(value)
         if isinstance(value, str):
             fields[name] = text(value)
         elif array.dtype.kind in "biuf" and array.size:
@@ -105,10 +105,29 @@ def fields_of(values: Mapping[str, Any], keys: Mapping[str, Any] | None = None) 
     return fields
 
 
+def _as_array(value: Any) -> np.ndarray:
+    """What numpy makes of a value; an empty array where it makes nothing of it."""
+    if value is None or isinstance(value, Mapping):
+        return np.empty(0)
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, OverflowError):  # ragged, or numbers beyond its types
+        return np.empty(0)
+
+
+def _given(value: Any) -> bool:
+    """Whether somebody said something: arrays have no truth value of their own."""
+    return value is not None and not (hasattr(value, "__len__") and len(value) == 0)
+
+
+def _word(value: Any, otherwise: str) -> Field:
+    return text(value if _given(value) else otherwise)
+
+
 def header(run: Run, title: str) -> dict[str, Field | Group]:
     """Title, times, identifiers and program of an entry."""
     start, stop = run.start, run.stop or {}
-    items: dict[str, Field | Group] = {"title": text(start.get("title") or title)}
+    items: dict[str, Field | Group] = {"title": _word(start.get("title"), title)}
     if began := iso_time(start.get("time")):
         items["start_time"] = text(began)
     if ended := iso_time(stop.get("time")):
@@ -124,13 +143,14 @@ def header(run: Run, title: str) -> dict[str, Field | Group]:
     versions = start.get("versions")
     version = versions.get("bluesky") if isinstance(versions, Mapping) else None
     items["program_name"] = Field("bluesky", {"version": str(version)} if version else {})
-    return items | users(start)
+    return items
 
 
 def users(start: Mapping[str, Any]) -> dict[str, Group]:
     """NXuser groups of whoever the start document names."""
-    given = next((start[k] for k in ("users", "user", "operator", "user_name") if start.get(k)), ())
-    people = given if isinstance(given, (list, tuple)) else [given]
+    names = ("users", "user", "operator", "user_name")
+    given = next((start[name] for name in names if _given(start.get(name))), ())
+    people = given if isinstance(given, (list, tuple, np.ndarray)) else [given]
     groups = {}
     for count, person in enumerate(people, start=1):
         about = person if isinstance(person, Mapping) else {"name": str(person)}
@@ -141,7 +161,7 @@ def users(start: Mapping[str, Any]) -> dict[str, Group]:
 
 def sample(about: Mapping[str, Any]) -> Group:
     """NXsample from the items of the Sample family."""
-    items: dict[str, Field | Group] = {"name": text(about.get("name") or "unknown")}
+    items: dict[str, Field | Group] = {"name": _word(about.get("name"), "unknown")}
     for key, name in (("formula", "chemical_formula"), ("prep", "description")):
         if isinstance(about.get(key), str):
             items[name] = text(about[key])
@@ -152,11 +172,11 @@ def _outcome(run: Run, unfinished: tuple[str, str]) -> dict[str, Field]:
     """How a run ended, and how much of what was planned it took."""
     status, reason = unfinished
     if run.stop is not None:
-        status, reason = run.stop.get("exit_status", "unknown"), run.stop.get("reason") or ""
+        status, reason = run.stop.get("exit_status"), run.stop.get("reason")
     stream = run.streams.get("primary")
     items = {
-        "exit_status": text(status),
-        "exit_reason": text(reason),
+        "exit_status": _word(status, "unknown"),
+        "exit_reason": _word(reason, ""),
         "points_taken": number(0 if stream is None else len(stream), ""),
     }
     planned = run.start.get("num_points")
@@ -176,7 +196,7 @@ def bluesky_collection(run: Run, unfinished: tuple[str, str]) -> Group:
     start, stop = run.start, run.stop
     items: dict[str, Any] = {
         "uid": text(run.uid),
-        "plan_name": text(start.get("plan_name") or "unknown"),
+        "plan_name": _word(start.get("plan_name"), "unknown"),
         **_outcome(run, unfinished),
         "documents": Group(
             "NXcollection",

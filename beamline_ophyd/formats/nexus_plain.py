@@ -1,5 +1,6 @@
 """Something to plot for runs that no application definition covers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from .nexus_parts import unique_names
@@ -56,6 +57,9 @@ def _hinted(run: Run, stream: Stream) -> list[str]:
     found = []
     for descriptor in run.descriptors:
         if descriptor.get("name") == stream.name:
-            for hint in (descriptor.get("hints") or {}).values():
-                found += [key for key in hint.get("fields") or [] if key not in found]
+            hints = descriptor.get("hints")
+            for hint in hints.values() if isinstance(hints, Mapping) else ():
+                fields = hint.get("fields") if isinstance(hint, Mapping) else None
+                named = fields if isinstance(fields, (list, tuple)) else ()
+                found += [key for key in named if key not in found]
     return found

@@ -15,7 +15,7 @@ from .columns import TEXT
 from .hdf5 import open_to_read
 from .journal import loads
 from .nexus_parts import LAYOUT_ATTRIBUTE, LAYOUT_VERSION
-from .run import Run, RunBuilder, Stream
+from .run import Run, RunBuilder, Stream, described
 
 __all__ = ["ReadError", "read_run"]
 
@@ -91,7 +91,7 @@ def _own(collection: h5py.Group) -> Run:
         keys: dict[str, Any] = {}
         for descriptor in descriptors:
             if descriptor["name"] == name:
-                keys.update(descriptor.get("data_keys") or {})
+                keys.update(described(descriptor))
         streams[name] = _stream(node, name, keys)
     order = [d["name"] for d in descriptors]
     return Run(

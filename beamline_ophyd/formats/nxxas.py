@@ -7,8 +7,9 @@ Everything that Bluesky said, every single event included, stays in the collecti
 ``bluesky``; the entry-level spectrum is the merge of all sweeps.
 """
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,10 @@ from .nexus_parts import (
     program_version,
     sample,
     text,
+    users,
 )
 from .nexus_plain import plain_data
+from .optional import OptionalParts
 from .run import Run
 from .spectrum import Measurement, Spectrum, measurement, merge, read_metadata, signal_role
 from .tree import Field, Group, Link
@@ -37,6 +40,8 @@ __all__ = ["DEFINITIONS", "ENTRY", "nexus_tree"]
 
 DEFINITIONS = ("NXxas",)
 ENTRY = "entry"
+
+logger = logging.getLogger(__name__)
 
 _MODE_NAMES = {
     "transmission": "Transmission",
@@ -58,6 +63,7 @@ def nexus_tree(
     definition: str = "NXxas",
     mapping: Mapping[str, Any] | None = None,
     status: tuple[str, str] = ("running", ""),
+    report: Callable[[str], None] = logger.warning,
 ) -> Group:
     """The whole tree of a file with one run, from the root.
 
@@ -73,23 +79,35 @@ def nexus_tree(
         Role to data key, for runs whose start document has no contract.
     status : tuple of str
         Exit status and reason of a run that has no stop document.
+    report : callable
+        Told of each part that is left out because something odd in the documents broke
+        it. The collection ``bluesky`` is always there.
     """
+    part = OptionalParts(report)
     about = read_metadata(run.start)[0]
-    what = measurement(run, mapping)
-    items: dict[str, Any] = header(run, _title(run, about))
-    items["sample"] = sample(about.families.get("Sample", {}))
+    what = part.made("the measurement", lambda: measurement(run, mapping))
+    items: dict[str, Any] = {"title": text(run.uid)}
+    items |= part.made("the header", lambda: header(run, _title(run, about))) or {}
+    items |= part.made("users", lambda: users(run.start)) or {}
+    if found := part.made("sample", lambda: sample(about.families.get("Sample", {}))):
+        items["sample"] = found
     attrs: dict[str, Any] = {LAYOUT_ATTRIBUTE: LAYOUT_VERSION, "default": "data"}
+    spectrum = None
     if what is not None:
-        items |= _Absorption(run, about, what, definition, written).items()
-    elif (data := plain_data(run, ENTRY)) is not None:
+        absorption = _Absorption(run, about, what, definition, written, part)
+        spectrum = part.made("the spectrum", absorption.items)
+    if spectrum is not None:
+        items |= spectrum
+    elif (data := part.made("data", lambda: plain_data(run, ENTRY))) is not None:
         items["data"] = data
     else:
         del attrs["default"]
-    if about.families:
-        families = {
-            family: Group("NXcollection", fields_of(values, _XDI_UNITS))
-            for family, values in about.families.items()
-        }
+    families: dict[str, Any] = {}
+    for family, values in about.families.items():
+        fields = part.made(f"xdi/{family}", lambda values=values: fields_of(values, _XDI_UNITS))
+        if fields is not None:
+            families[family] = Group("NXcollection", fields)
+    if families:
         items["xdi"] = Group("NXcollection", families)
     items["bluesky"] = bluesky_collection(run, status)
     root = {"default": ENTRY, "creator": DISTRIBUTION, "creator_version": program_version(),
@@ -112,6 +130,7 @@ class _Absorption:
     what: Measurement
     definition: str
     written: str
+    part: OptionalParts
 
     def items(self) -> dict[str, Any]:
         spectrum = merge(self.run, self.what)
@@ -182,14 +201,19 @@ class _Absorption:
             items["count_time"] = Link(f"/{ENTRY}/monitor/count_time")
         values, keys = self._configuration(key)
         bare = {_bare(name, key): value for name, value in values.items()}
-        units = {_bare(name, key): (about or {}).get("units") for name, about in keys.items()}
+        units = {
+            _bare(name, key): about.get("units")
+            for name, about in keys.items()
+            if isinstance(about, Mapping)
+        }
         if "gas" in bare:
             items["type"] = Field("ion chamber")
         if isinstance(bare.get("length"), (int, float)):
             items["detection_gas_path"] = number(float(bare["length"]), units.get("length") or "")
         if bare:
             described = {name: {"units": unit} for name, unit in units.items()}
-            items["configuration"] = Group("NXcollection", fields_of(bare, described))
+            fields = self.part.made(f"configuration of {key}", lambda: fields_of(bare, described))
+            items["configuration"] = Group("NXcollection", fields or {})
         return Group("NXdetector", items)
 
     def _units(self, key: str) -> str:
@@ -200,7 +224,7 @@ class _Absorption:
         """Configuration of the device that a data key comes from."""
         stream = self.run.streams.get("primary")
         found = self.run.configuration("primary")
-        device = (stream.data_keys.get(key) or {}).get("object_name") if stream else None
+        device = stream.data_keys.get(key, {}).get("object_name") if stream else None
         return found.get(str(device), found.get(key, ({}, {})))
 
     def _monochromator(self) -> Group:

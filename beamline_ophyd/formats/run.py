@@ -1,7 +1,8 @@
 """One run, from documents to columns and back."""
 
+import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,18 @@ import numpy as np
 from .columns import TEXT, Column
 from .journal import JournalContents, loads
 
-__all__ = ["EXTERNAL", "Document", "Run", "RunBuilder", "Stream", "builder_from"]
+__all__ = [
+    "EXTERNAL",
+    "Document",
+    "Run",
+    "RunBuilder",
+    "Stream",
+    "builder_from",
+    "configuration_of",
+    "described",
+]
+
+logger = logging.getLogger(__name__)
 
 Document = tuple[str, Mapping[str, Any]]
 
@@ -52,8 +64,8 @@ class Stream:
 
     def units(self, key: str) -> str | None:
         """Unit of a data key as its descriptor gives it; None where it does not."""
-        given = self.data_keys.get(key, {}).get("units")
-        return None if given is None or given == "" else str(given)
+        given = (self.data_keys.get(key) or {}).get("units")
+        return None if given is None else str(given) or None
 
     def value(self, key: str, row: int) -> Any:
         """One value as a plain Python object (or an array)."""
@@ -94,8 +106,7 @@ class Run:
         found = {}
         for descriptor in self.descriptors:
             if descriptor.get("name") == stream:
-                for device, config in (descriptor.get("configuration") or {}).items():
-                    found[device] = (config.get("data") or {}, config.get("data_keys") or {})
+                found |= configuration_of(descriptor)
         return found
 
     def documents(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -108,7 +119,7 @@ class Run:
         for number, descriptor in enumerate(self.descriptors):
             yield "descriptor", dict(descriptor)
             stream = self.streams[str(descriptor.get("name"))]
-            keys = [key for key in descriptor.get("data_keys", {}) if key in stream.columns]
+            keys = [key for key in described(descriptor) if key in stream.columns]
             for row in np.flatnonzero(stream.descriptor == number):
                 yield "event", _event(stream, int(row), keys, str(descriptor["uid"]))
         for name, doc in late:
@@ -118,7 +129,7 @@ class Run:
 
 
 def _event(stream: Stream, row: int, keys: Sequence[str], descriptor: str) -> dict[str, Any]:
-    filled = {key: False for key in keys if "external" in stream.data_keys[key]}
+    filled = {key: False for key in keys if "external" in (stream.data_keys.get(key) or {})}
     return {
         "uid": str(stream.uids[row]),
         "descriptor": descriptor,
@@ -142,26 +153,36 @@ class _StreamBuilder:
     descriptor: Column = field(default_factory=Column)
 
     def add_row(self, event: Mapping[str, Any], descriptor: int) -> None:
+        # All that can fail comes before the first column grows: they stay of one length.
+        number, when = int(event["seq_num"]), _float(event.get("time"))
+        data, stamps = dict(event.get("data") or {}), _mapping(event.get("timestamps"))
         before = len(self.seq_num)
-        self.seq_num.append(int(event["seq_num"]))
-        self.time.append(float(event.get("time", np.nan)))
+        self.seq_num.append(number)
+        self.time.append(when)
         self.uids.append(str(event.get("uid") or uuid.uuid4()))
         self.descriptor.append(descriptor)
-        stamps = event.get("timestamps") or {}
-        for key, value in (event.get("data") or {}).items():
+        for key, value in data.items():
             self._append(self.columns, key, value, before)
-            self._append(self.timestamps, key, float(stamps.get(key, np.nan)), before)
+            self._append(self.timestamps, key, _float(stamps.get(key)), before)
         self._level(before + 1)
 
     def add_rows(self, page: Mapping[str, Any], descriptor: int) -> None:
-        numbers = page["seq_num"]
+        numbers = [int(n) for n in page["seq_num"]]
         before, rows = len(self.seq_num), len(numbers)
-        self.seq_num.extend([int(n) for n in numbers])
+        data, stamps = dict(page.get("data") or {}), _mapping(page.get("timestamps"))
+        uids = page.get("uid")
+        uids = [str(uuid.uuid4()) for _ in numbers] if uids is None else [str(u) for u in uids]
+        for key, values in (("uid", uids), *data.items()):
+            if len(values) != rows:
+                raise ValueError(
+                    f"an event page of {rows} sequence numbers with {len(values)} values of "
+                    f"{key!r}; a page has one of each a row"
+                )
+        self.seq_num.extend(numbers)
         self.time.extend(_floats(page.get("time"), rows))
-        self.uids.extend([str(u) for u in page.get("uid") or [uuid.uuid4() for _ in numbers]])
+        self.uids.extend(uids)
         self.descriptor.extend([descriptor] * rows)
-        stamps = page.get("timestamps") or {}
-        for key, values in (page.get("data") or {}).items():
+        for key, values in data.items():
             for columns, cells in (
                 (self.columns, values),
                 (self.timestamps, _floats(stamps.get(key), rows)),
@@ -265,7 +286,7 @@ class RunBuilder:
         self._number[str(doc["uid"])] = len(self._descriptors)
         self._descriptors.append({**doc, "name": name})
         stream = self._streams.setdefault(name, _StreamBuilder(name))
-        stream.data_keys.update(doc.get("data_keys") or {})
+        stream.data_keys.update(described(doc))
 
     def _add_event(self, event: Mapping[str, Any]) -> None:
         number, stream = self._home(event)
@@ -283,17 +304,61 @@ class RunBuilder:
         return number, self._streams[self._descriptors[number]["name"]]
 
 
-def builder_from(contents: JournalContents) -> RunBuilder:
-    """All of a journal in one builder."""
+def builder_from(
+    contents: JournalContents, report: Callable[[str], None] = logger.warning
+) -> RunBuilder:
+    """All of a journal in one builder.
+
+    Parameters
+    ----------
+    report : callable
+        Told of each document that cannot be taken, and is left out as the live file did.
+    """
     builder = RunBuilder()
     for name, doc in contents.documents:
-        builder.add(name, doc)
+        try:
+            builder.add(name, doc)
+        except Exception as error:
+            report(f"{name} document of the journal left out: {type(error).__name__}: {error}")
     return builder
 
 
+def described(descriptor: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Data keys of a descriptor with what it says of each, which may be nothing."""
+    keys = _mapping(descriptor.get("data_keys"))
+    return {str(key): _mapping(about) for key, about in keys.items()}
+
+
+def configuration_of(
+    descriptor: Mapping[str, Any],
+) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Configuration in a descriptor: device to (values, their data keys)."""
+    found = {}
+    for device, config in _mapping(descriptor.get("configuration")).items():
+        about = _mapping(config)
+        found[device] = (_mapping(about.get("data")), _mapping(about.get("data_keys")))
+    return found
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _float(value: Any) -> float:
+    """As float; nan for what is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
+
+
 def _floats(values: Any, rows: int) -> np.ndarray:
-    """As floats; None, and what was not given at all, becomes nan."""
-    return np.full(rows, np.nan) if values is None else np.asarray(values, dtype=np.float64)
+    """One float a row; nan for what is none, and for what was not given at all."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        array = np.array([_float(value) for value in values])
+    return array if array.shape == (rows,) else np.full(rows, np.nan)
 
 
 def _typed(array: np.ndarray, dtype: Any) -> np.ndarray:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from beamline_ophyd.metadata import Roles, RunMetadata, ev_per_count_key, infer_roles
 
-from .run import Run, Stream
+from .run import Run, Stream, configuration_of
 
 __all__ = [
     "CHANNEL_ROLES",
@@ -288,8 +288,8 @@ def _ev_per_count(run: Run, stream: Stream, key: str) -> np.ndarray | None:
     """Deposited energy per count at each row: the gain may change between descriptors."""
     per_descriptor = np.full(len(run.descriptors), np.nan)
     for number, descriptor in enumerate(run.descriptors):
-        for config in (descriptor.get("configuration") or {}).values():
-            value = (config.get("data") or {}).get(ev_per_count_key(key))
+        for values, _ in configuration_of(descriptor).values():
+            value = values.get(ev_per_count_key(key))
             if isinstance(value, (int, float)) and np.isfinite(value) and value > 0:
                 per_descriptor[number] = value
     if np.isnan(per_descriptor).all():

@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beamline_ophyd import ScanData
+from beamline_ophyd.formats import nxxas
 from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.formats.nexus_read import ReadError
 from beamline_ophyd.formats.problems import OutputError
+from beamline_ophyd.formats.run import RunBuilder
 from beamline_ophyd.formats.validate import validate_file
 
 MEASURED = [
@@ -300,3 +302,88 @@ def test_words_of_a_plan_that_mean_nothing_cost_nothing(start, tmp_path):
     )
     assert data.roles is None
     assert ScanData.from_nexus(data.to_nexus(tmp_path / "a.nxs")) == data
+
+
+def odd_start(**odd):
+    return lambda documents: documents[0][1].update(odd)
+
+
+def odd_descriptor(**odd):
+    return lambda documents: documents[1][1].update(odd)
+
+
+def odd_event(**odd):
+    return lambda documents: documents[5][1].update(odd)
+
+
+ODD = {
+    "ragged list of a family": odd_start(Scan={"regions": [[1, 2], [3]]}),
+    "ragged list of a user": odd_start(user={"name": "Ann", "shifts": [[1], [2, 3]]}),
+    "array as user": odd_start(user=np.array([1, 2])),
+    "array as title": odd_start(title=np.array([1, 2])),
+    "array as plan": odd_start(plan_name=np.array([1, 2])),
+    "array as sample": odd_start(Sample={"name": np.array([1, 2])}),
+    "device without configuration": odd_descriptor(configuration={"I0": None}),
+    "device with a word for it": odd_descriptor(configuration={"I0": "none"}),
+    "ragged configuration": odd_descriptor(
+        configuration={"I0": {"data": {"I0_rois": [[1, 2], [3]]}, "data_keys": {"I0_rois": None}}}
+    ),
+    "hints as lists": odd_descriptor(hints={"I0": ["I0"]}),
+    "stamp that is none": odd_event(timestamps={"I0": None, "It": "noon"}),
+    "time that is none": odd_event(time=None),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("contract", [True, False])
+def test_one_odd_value_costs_only_itself(xafs_documents, tmp_path, odd, contract):
+    documents = xafs_documents(contract=contract, start=None if contract else {"hints": {}})
+    odd(documents)
+    (tmp_path / "r.jsonl").write_bytes(b"".join(encode_line(*item) for item in documents))
+    data = ScanData.from_journal(tmp_path / "r.jsonl")
+    path = ScanData.from_documents(documents).to_nexus(tmp_path / "a.nxs")
+    assert validate_file(path) == []
+    assert ScanData.from_nexus(path) == data
+    assert len(data.columns["I0"]) == 12
+    with opened(path) as file:
+        assert ("definition" in file["entry"]) == contract
+
+
+@pytest.mark.parametrize("bad", [{"seq_num": None}, {"data": [1.0]}, {"descriptor": "nobody's"}])
+def test_journal_with_a_document_that_cannot_be_taken(xafs_documents, tmp_path, bad, caplog):
+    documents = xafs_documents()
+    documents[5][1].update(bad)
+    (tmp_path / "r.jsonl").write_bytes(b"".join(encode_line(*item) for item in documents))
+    data = ScanData.from_journal(tmp_path / "r.jsonl")
+    assert "event document of the journal left out" in caplog.text
+    assert data == ScanData.from_documents(documents[:5] + documents[6:])
+
+
+def test_page_whose_lengths_differ_changes_nothing(xafs_documents):
+    builder = RunBuilder()
+    documents = xafs_documents(taken=2)
+    for item in documents[:4]:
+        builder.add(*item)
+    uid = documents[1][1]["uid"]
+    page = {"descriptor": uid, "seq_num": [3, 4], "data": {"I0": [1.0, 2.0], "It": [1.0]}}
+    with pytest.raises(ValueError, match="2 sequence numbers with 1 values of 'It'"):
+        builder.add("event_page", page)
+    assert builder.points() == 2
+    assert {len(c) for c in builder.snapshot().streams["primary"].columns.values()} == {2}
+
+
+def test_part_that_cannot_be_made_is_left_out_and_told(
+    xafs_documents, tmp_path, monkeypatch, caplog
+):
+    def broken(*args):
+        raise RuntimeError("no idea")
+
+    for name in ("merge", "users", "sample", "header", "fields_of"):
+        monkeypatch.setattr(nxxas, name, broken)
+    data = ScanData.from_documents(xafs_documents())
+    path = data.to_nexus(tmp_path / "a.nxs")
+    assert ScanData.from_nexus(path) == data
+    for part in ("the spectrum", "users", "sample", "the header", "xdi/Mono"):
+        assert f"{part} is left out of the file" in caplog.text
+    with opened(path) as file:
+        assert file["entry/data"].attrs["signal"] == "I0"
