@@ -48,7 +48,7 @@ class DocumentWorker:
         them is `tick_interval` old: for flushes and batches. Returns None when it left
         nothing undone, else the seconds after which it wants to be called again.
     tick_interval : float
-        Seconds.
+        Seconds; may be changed later, by the tick too, as an attribute.
     capacity : int
         Points that may wait in the queue; an event page counts all its rows.
 
@@ -76,7 +76,7 @@ class DocumentWorker:
         self.problems: list[Problem] = []
         self._handle = handle
         self._tick = tick
-        self._tick_interval = tick_interval
+        self.tick_interval = tick_interval
         self._capacity = capacity
         self._index = RunIndex()
         self._gaps: dict[str, int] = {}
@@ -245,7 +245,7 @@ class DocumentWorker:
             if self._tick is None:
                 self._settled = self._handled
             elif self._tick_due is None:
-                self._tick_due = time.monotonic() + self._tick_interval
+                self._tick_due = time.monotonic() + self.tick_interval
             self._cond.notify_all()
 
     def _tick_now(self) -> None:

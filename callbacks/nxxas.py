@@ -125,7 +125,7 @@ class NXxasWriter:
             self._handle,
             name="NXxas writer",
             tick=self._flush,
-            tick_interval=flush_interval,
+            tick_interval=flush_interval / 2,
             capacity=QUEUE_POINTS,
         )
 
@@ -271,15 +271,17 @@ class NXxasWriter:
         rest = self._rest_until - time.monotonic()
         if rest > 0:
             return rest
-        written = 0
+        began, written = time.monotonic(), 0
         for run, live in list(self._live.items()):
             if live.ended:
                 self._finish(run)
             elif live.dirty:
                 written += self._save(run, live)
         self._retry_journal()
-        pause = written / FLUSH_BYTES_PER_S
-        self._rest_until = time.monotonic() + pause - self._flush_interval
+        now, promised = time.monotonic(), self._flush_interval
+        # A document may wait for one flush to end and then for its own to be over.
+        self._worker.tick_interval = max(promised / 2, promised - 2 * (now - began))
+        self._rest_until = now + written / FLUSH_BYTES_PER_S - self._worker.tick_interval
         return None
 
     def _retry_journal(self) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from beamline_ophyd.metadata import CHANNELS, Channel, RunMetadata
 
+from .elements import ELEMENT_NAMES
 from .nexus_parts import (
     DISTRIBUTION,
     LAYOUT_ATTRIBUTE,
@@ -150,7 +151,9 @@ class _Absorption:
         if errors is not None:
             items["intensity_errors"] = _grows(errors, "")
         if self.about.element:
-            items["element"] = Group("NXelement", _element(self.about.element))
+            symbol = self.about.element
+            names = {"symbol": text(symbol), "name": text(ELEMENT_NAMES.get(symbol, symbol))}
+            items["element"] = Group("NXelement", names)
         if self.about.edge:
             items["edge"] = Group("NXabsorption_edge", {"name": text(self.about.edge)})
         return items
@@ -323,16 +326,6 @@ def _mu(spectrum: Spectrum) -> Group:
         if errors is not None:
             items[f"{channel}_errors"] = _grows(errors, "")
     return Group("NXcollection", items)
-
-
-def _element(symbol: str) -> dict[str, Any]:
-    from xraydb import atomic_name  # loads its database: not at import time
-
-    try:
-        name = atomic_name(symbol)
-    except (ValueError, KeyError, AttributeError):
-        name = symbol
-    return {"symbol": text(symbol), "name": text(name or symbol)}
 
 
 def _nxxas_name(role: str) -> str:

@@ -1,5 +1,6 @@
 import datetime as dt
 import os
+import pickle
 import resource
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -19,6 +21,7 @@ from ophyd.sim import det, det1, motor, motor1, motor2
 
 from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal, NXxasWriter, nxxas
+from beamline_ophyd.callbacks._live_file import LiveFile
 from beamline_ophyd.callbacks.nxxas import rebuild
 from beamline_ophyd.formats.journal import encode_line, read_journal
 from beamline_ophyd.formats.problems import OutputError
@@ -155,6 +158,53 @@ def test_flush_follows_by_age_alone(make_writer, xafs_documents, tmp_path):
         parts = [p for p in tmp_path.iterdir() if p.suffix == ".part" and p.stat().st_size]
         found = len(ScanData.from_nexus(parts[0]).columns.get("I0", ())) if parts else 0
     assert found == 5
+
+
+@pytest.mark.parametrize(("took", "pause"), [(0.0, 0.5), (0.05, 0.4), (0.1, 0.3), (5.0, 0.25)])
+def test_time_that_a_flush_takes_is_part_of_what_is_promised(
+    make_writer, xafs_documents, monkeypatch, took, pause
+):
+    clock = [100.0]
+    monkeypatch.setattr(nxxas, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def save(live):
+        clock[0] += took
+        live.dirty = False
+        return 0
+
+    monkeypatch.setattr(LiveFile, "save", save)
+    writer = make_writer(flush_interval=0.5)
+    assert writer._worker.tick_interval == 0.25  # nothing is known yet of this machine
+    assert send(writer, xafs_documents(taken=5, exit_status=None))
+    assert writer._worker.tick_interval == pytest.approx(pause)
+    # A document that comes as a flush begins waits for it, for the pause, for the next flush.
+    if took <= 0.125:
+        assert took + writer._worker.tick_interval + took <= 0.5 + 1e-9
+
+
+FIRST_FLUSH = """
+import pickle, sys
+from beamline_ophyd.callbacks import NXxasWriter
+writer = NXxasWriter(sys.argv[1])
+for item in pickle.load(sys.stdin.buffer):
+    writer(*item)
+assert writer.wait(60)
+assert not writer.problems, writer.problems
+print(*sys.modules)
+"""
+
+
+def test_first_flush_waits_for_no_library_to_load(xafs_documents, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_FLUSH, str(tmp_path)],
+        input=pickle.dumps(xafs_documents()),
+        capture_output=True,
+        check=True,
+        timeout=100,
+    )
+    loaded = set(done.stdout.decode().split())
+    assert "h5py" in loaded
+    assert not loaded & {"xraydb", "scipy", "sqlalchemy", "matplotlib", "tiled"}
 
 
 @pytest.mark.parametrize("status", ["abort", "fail"])
@@ -525,8 +575,6 @@ assert writer.close(30)
 @pytest.mark.parametrize("end", ["freed", "full"])
 def test_full_disk(xafs_documents, tmp_path, end):
     """The process lives on; what was on disk stays; with room again the file is whole."""
-    import pickle
-
     documents = xafs_documents(points=50)
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(tmp_path), end],
@@ -568,8 +616,6 @@ while True:
 
 @pytest.mark.parametrize("after", [0.0, 0.013, 0.31, 0.77])
 def test_sigkill_leaves_a_file_that_opens_and_a_whole_journal(xafs_documents, tmp_path, after):
-    import pickle
-
     documents = xafs_documents(points=50, exit_status=None)
     process = subprocess.Popen(
         [sys.executable, "-c", ENDLESS, str(tmp_path), "100"],
