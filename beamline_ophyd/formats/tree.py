@@ -140,11 +140,15 @@ class TreeWriter:
             if name not in known or not _same(known[name], value):
                 self._file[path].attrs[name] = value
                 known[name] = value
+        for name in known.keys() - attrs.keys():
+            del self._file[path].attrs[name], known[name]
 
     def _write_field(self, path: str, node: Field) -> None:
         array, before = node.array, self._written.get(path)
         if before is not None:
-            if self._update(path, node, array, before.array):
+            # A column of text that becomes JSON has other rows, the old ones too.
+            same_code = before.attrs.get("encoding") == node.attrs.get("encoding")
+            if same_code and self._update(path, node, array, before.array):
                 self._written[path] = node
                 return
             self._remove(path)

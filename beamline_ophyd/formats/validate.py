@@ -19,6 +19,7 @@ from .hdf5 import open_to_read
 from .nexus_parts import LAYOUT_ATTRIBUTE, LAYOUT_VERSION
 from .nexus_read import ReadError, read_run
 from .problems import Problem
+from .run import Run
 
 __all__ = ["application_problems", "validate_file"]
 
@@ -48,7 +49,8 @@ def validate_file(path: str | Path, *, application: bool = True) -> list[Problem
             is_own = any(LAYOUT_ATTRIBUTE in node.attrs for node in file.values())
             problems.extend(_file_problems(file))
         if is_own and not problems:
-            read_run(path)
+            run, _ = read_run(path)
+            _exhaust(run, path)
     except OSError as error:
         return [*problems, Problem(str(path), f"cannot be read as HDF5: {error}")]
     except ReadError as error:
@@ -59,6 +61,15 @@ def validate_file(path: str | Path, *, application: bool = True) -> list[Problem
     if application and not problems:
         problems += application_problems(path)
     return problems
+
+
+def _exhaust(run: Run, path: str | Path) -> None:
+    """Make every document once: values in a code that they are not in show only then."""
+    try:
+        for _ in run.documents():
+            pass
+    except Exception as error:
+        raise ReadError(f"{path}: {type(error).__name__}: {error}") from error
 
 
 def application_problems(path: str | Path) -> list[Problem]:

@@ -330,6 +330,32 @@ def test_strings_enums_arrays_and_nan(make_writer):
     assert dumps(back) == dumps(expected)
 
 
+@pytest.mark.parametrize("last", [None, 3, "a\0"])
+def test_column_that_changes_its_type_in_mid_run(make_writer, tmp_path, last):
+    writer = make_writer()
+    keys = {k: {"source": "x", "dtype": "string", "shape": []} for k in ("state", "x")}
+    documents = [
+        ("start", {"uid": "r", "time": 0.0}),
+        ("descriptor", {"uid": "d", "run_start": "r", "name": "primary", "data_keys": keys}),
+    ]
+    for row, (state, x) in enumerate([("open", 1.0), (last, 2.0), ("shut", "bad")]):
+        event = {"uid": f"e{row}", "descriptor": "d", "seq_num": row + 1, "time": 0.0}
+        data = {"state": state, "x": x}
+        stamps = dict.fromkeys(data, 0.0)
+        documents.append(("event", event | {"data": data, "timestamps": stamps}))
+    documents.append(
+        ("stop", {"uid": "s", "run_start": "r", "time": 1.0, "exit_status": "success"})
+    )
+    for item in documents:
+        assert send(writer, [item])
+    at_once = ScanData.from_documents(documents).to_nexus(tmp_path / "at once.nxs")
+    assert validate_file(writer.files["r"]) == []
+    assert ScanData.from_nexus(writer.files["r"]) == ScanData.from_nexus(at_once)
+    with opened(writer.files["r"]) as live, opened(at_once) as whole:
+        assert dict(live["entry"].attrs) == dict(whole["entry"].attrs)
+        assert ("data" in live["entry"]) == ("data" in whole["entry"])
+
+
 def test_taken_name_is_never_overwritten(make_writer, xafs_documents, tmp_path, caplog):
     (tmp_path / "Fe.nxs").write_text("precious")
     writer = make_writer(template="{element}")

@@ -42,6 +42,32 @@ def test_later_trees_change_what_differs(file):
         assert file["l"] == file["g/x"]
 
 
+def test_attributes_that_vanish_are_removed(file):
+    writer = TreeWriter(file, live=True)
+    values = Field(np.arange(3.0), {"units": "eV", "note": "first"})
+    attrs = {"default": "data", "auxiliary_signals": ["a"]}
+    writer.write(Group("NXroot", {"g": Group("NXdata", {"x": values}, attrs)}, attrs))
+    writer.write(Group("NXroot", {"g": Group("NXdata", {"x": Field(values.value)})}))
+    assert set(file.attrs) == {"NX_class"}
+    assert set(file["g"].attrs) == {"NX_class"}
+    assert set(file["g/x"].attrs) == set()
+    writer.write(Group("NXroot", {"g": Group("NXdata", {"x": values}, attrs)}, attrs))
+    assert file["g"].attrs["default"] == "data"
+    assert file["g/x"].attrs["note"] == "first"
+
+
+@pytest.mark.parametrize("kind", ["data", "link"])
+def test_text_in_another_code_is_written_anew(file, kind):
+    writer = TreeWriter(file, live=True)
+    link = {"l": Link("/x")} if kind == "link" else {}
+    for texts, code in ((["open"], {}), (['"open"', "null"], {"encoding": "json"})):
+        array = np.array(texts, dtype=object)
+        field = Field(array, code, grows=True, append_only=True)
+        writer.write(Group("NXroot", {"x": field, **link}))
+        assert file["x"].asstr()[()].tolist() == texts
+    assert kind == "data" or file["l"] == file["x"]
+
+
 def test_values_in_the_middle_and_nan_are_followed(file):
     writer = TreeWriter(file, live=True)
     values = np.arange(5.0)

@@ -171,3 +171,18 @@ def test_validation_is_silent_and_leaves_the_validators_logger_alone(good, capsy
     validate_file(good)
     assert (list(validate.logger.handlers), validate.logger.level) == before
     assert capsys.readouterr().out == ""
+
+
+def test_values_in_a_code_that_they_are_not_in(xafs_documents, tmp_path):
+    documents = xafs_documents()
+    documents[1][1]["data_keys"]["state"] = {"source": "x", "dtype": "string", "shape": []}
+    for name, doc in documents:
+        if name == "event":
+            doc["data"]["state"] = "open"
+            doc["timestamps"]["state"] = 0.0
+    path = ScanData.from_documents(documents).to_nexus(tmp_path / "a.nxs")
+    assert validate_file(path) == []
+    with h5py.File(path, "r+") as file:
+        file["entry/bluesky/streams/primary/data/state"].attrs["encoding"] = "json"
+    (problem,) = validate_file(path)
+    assert "does not give its run back" in problem.message
