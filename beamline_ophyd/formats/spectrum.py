@@ -62,7 +62,7 @@ class Spectrum:
     energy_ev : ndarray
         Mean of the readings at each point.
     channels : mapping
-        Role to merged reading: sums of counts, means of anything else.
+        Role to merged reading: sums where all channels are counts, else means of all.
     photons : mapping
         Role to the number of photons behind the merged reading; only of channels whose
         deposited energy per count is known.
@@ -72,6 +72,8 @@ class Spectrum:
         Number of readings that each point merges.
     whole : frozenset of str
         Roles of the channels that count whole pulses.
+    averaged : bool
+        Whether the merged readings are means, not sums.
     """
 
     energy_ev: np.ndarray
@@ -80,6 +82,7 @@ class Spectrum:
     dwell_s: np.ndarray | None
     merged: np.ndarray
     whole: frozenset[str] = frozenset()
+    averaged: bool = False
 
     def mu(self, channel: str = "transmission") -> tuple[np.ndarray, np.ndarray | None]:
         """Absorption of one channel, and its standard deviation from counting statistics.
@@ -112,7 +115,8 @@ class Spectrum:
         """Variance of the logarithm of a reading; nan where nothing was counted."""
         variance = 1.0 / np.where(self.photons[role] > 0, self.photons[role], np.nan)
         if role in self.whole:
-            variance = variance + self.merged / (6.0 * self.channels[role] ** 2)
+            counts = self.channels[role] * (self.merged if self.averaged else 1)
+            variance = variance + self.merged / (6.0 * counts**2)
         return variance
 
     def _pair(self, channel: str) -> tuple[str, str]:
@@ -198,8 +202,9 @@ def signal_role(mode: str) -> str:
 def merge(run: Run, what: Measurement) -> Spectrum:
     """One spectrum from all sweeps of a run.
 
-    Readings at the same point of the grid are summed (counts) or averaged (anything
-    else) before mu is taken, so that each sweep has the weight of its photons. A reading
+    Readings at the same point of the grid are summed before mu is taken, so that each
+    sweep has the weight of its photons; all of them are averaged if any channel is not in
+    counts, since a ratio of a sum and a mean would depend on the sweeps. A reading
     without a finite energy, I0 or signal is left out where there is another; an event
     that repeats the sequence number of an earlier one replaces it.
     """
@@ -214,19 +219,20 @@ def merge(run: Run, what: Measurement) -> Spectrum:
     sums = _Sums(rows, point, usable)
     photons = {}
     for role, key in what.roles.channels.items():
+        if not _is_counts(stream, key):
+            continue  # an energy per count says nothing of a current or a rate
         if (ev_per_count := _ev_per_count(run, stream, key)) is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
                 photons[role] = sums.take(column[role] * ev_per_count / energy, mean=False)
+    all_counts = all(_is_counts(stream, key) for key in what.roles.channels.values())
     return Spectrum(
         energy_ev=sums.take(energy, mean=True),
-        channels={
-            role: sums.take(values, mean=not _is_counts(stream, what.roles.channels[role]))
-            for role, values in column.items()
-        },
+        channels={role: sums.take(v, mean=not all_counts) for role, v in column.items()},
         photons=photons,
         dwell_s=_dwell(stream, what.roles, sums),
         merged=np.maximum(sums.used, 1),
         whole=frozenset(r for r, key in what.roles.channels.items() if _is_counts(stream, key)),
+        averaged=not all_counts,
     )
 
 

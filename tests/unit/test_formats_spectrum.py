@@ -48,6 +48,28 @@ def test_repeats_merge_channels_before_mu(xafs_documents):
     assert found.merged.tolist() == [3] * 12
 
 
+def in_units(documents, **units):
+    for key, unit in units.items():
+        documents[1][1]["data_keys"][key]["units"] = unit
+    return documents
+
+
+def test_units_that_are_mixed_do_not_bring_the_sweeps_into_mu(xafs_documents):
+    options = {"points": 12, "repeats": 2, "taken": 17}
+    expected, sigma = spectrum_of(xafs_documents(**options)).mu()
+    found = spectrum_of(in_units(xafs_documents(**options), It="A"))
+    mu, unknown = found.mu()
+    np.testing.assert_allclose(mu, expected, rtol=1e-12)
+    assert unknown is None  # an energy per count says nothing of a current
+    # Only the reference is in another unit: mu and its error are those of counts all along.
+    found = spectrum_of(in_units(xafs_documents(**options), Ir="A"))
+    np.testing.assert_allclose(found.mu()[0], expected, rtol=1e-12)
+    np.testing.assert_allclose(found.mu()[1], sigma, rtol=1e-12)
+    assert found.mu("reference")[1] is None
+    one = ScanData.from_documents(xafs_documents(points=12)).columns["I0"]
+    np.testing.assert_allclose(found.channels["i0"], one, rtol=0.1)
+
+
 def test_partial_second_sweep_keeps_all_points(xafs_documents):
     found = spectrum_of(xafs_documents(points=12, repeats=2, taken=17))
     assert found.merged.tolist() == [2] * 5 + [1] * 7
