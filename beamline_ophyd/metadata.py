@@ -128,18 +128,18 @@ class RunMetadata(_Model):
         pydantic.ValidationError
             When the document has a contract that does not follow :class:`XAFSContract`.
         """
-        families = {f: _family(start.get(f)) for f in _FAMILIES if start.get(f)}
+        families = {f: found for f in _FAMILIES if (found := _family(start.get(f)))}
         sample = _family(start.get("sample")) | families.get("Sample", {})
-        if not sample.get("name") and start.get("sample_name"):
-            sample["name"] = str(start["sample_name"])
+        if not _word(sample.get("name")) and (name := _word(start.get("sample_name"))):
+            sample["name"] = name
         if sample:
             families["Sample"] = sample
         element = families.get("Element", {})
         contract = start.get(CONTRACT_KEY)
         return cls(
-            element=element.get("symbol"),
-            edge=element.get("edge"),
-            sample_name=sample.get("name"),
+            element=_word(element.get("symbol")),
+            edge=_word(element.get("edge")),
+            sample_name=_word(sample.get("name")),
             is_experimental=bool(start.get("is_experimental", True)),
             xafs=None if contract is None else XAFSContract.model_validate(contract),
             families=families,
@@ -150,9 +150,15 @@ _FAMILIES = ("Element", "Mono", "Scan", "Detector", "Sample", "Facility", "Beaml
 
 
 def _family(value: Any) -> dict[str, Any]:
-    if value is None:
-        return {}
-    return dict(value) if isinstance(value, Mapping) else {"name": str(value)}
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    said = value is not None and not (hasattr(value, "__len__") and len(value) == 0)
+    return {"name": str(value)} if said else {}
+
+
+def _word(value: Any) -> str | None:
+    """Text of anything: a sample may be called 5, and an edge 1."""
+    return None if value is None else str(value)
 
 
 def infer_roles(data_keys: Iterable[str], energy: str, dwell: str | None = None) -> Roles:

@@ -1,11 +1,11 @@
 """Absorption from the columns of a run: roles, merge of sweeps, mu(E) with errors."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from beamline_ophyd.metadata import Roles, RunMetadata, ev_per_count_key, infer_roles
 
@@ -144,13 +144,19 @@ class Spectrum:
 
 def read_metadata(start: Mapping[str, Any]) -> tuple[RunMetadata, str]:
     """Metadata of a start document, and what could not be understood of it."""
-    trouble = ""
-    for attempt in (start, {k: v for k, v in start.items() if k != "xafs"}):
+    with contextlib.suppress(Exception):
+        return RunMetadata.from_start(start), ""
+    # One word that cannot be understood costs only itself.
+    understood: dict[str, Any] = {}
+    trouble = []
+    for key, value in start.items():
         try:
-            return RunMetadata.from_start(attempt), trouble
-        except (ValidationError, TypeError, ValueError) as error:
-            trouble = trouble or f"the start document does not follow the contract: {error}"
-    return RunMetadata(), trouble
+            RunMetadata.from_start({key: value})
+        except Exception as error:  # values of all kinds, which raise of all kinds
+            trouble.append(f"{key!r} of the start document is not understood: {error}")
+        else:
+            understood[key] = value
+    return RunMetadata.from_start(understood), "; ".join(trouble)
 
 
 def measurement(run: Run, mapping: Mapping[str, Any] | None = None) -> Measurement | None:

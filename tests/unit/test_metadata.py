@@ -1,6 +1,8 @@
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from beamline_ophyd.formats.spectrum import read_metadata
 from beamline_ophyd.metadata import RunMetadata, infer_roles
 
 CONTRACT = {
@@ -58,3 +60,41 @@ def test_roles_by_name():
         "itrans": "i1",
         "irefer": "i2",
     }
+
+
+@pytest.mark.parametrize("odd", [5, 5.0, True, ["a", "b"], {"a": 1}])
+def test_words_that_are_no_text_are_taken_as_text(odd):
+    start = {"xafs": CONTRACT, "Element": {"symbol": "Fe", "edge": odd}, "Sample": {"name": odd}}
+    run = RunMetadata.from_start(start)
+    assert run.xafs is not None
+    assert (run.element, run.edge, run.sample_name) == ("Fe", str(odd), str(odd))
+
+
+@pytest.mark.parametrize("nothing", [None, "", [], {}])
+def test_nothing_is_no_sample(nothing):
+    assert "Sample" not in RunMetadata.from_start({"Sample": nothing, "sample": nothing}).families
+
+
+class Unspeakable:
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("xafs", CONTRACT | {"points_per_sweep": -1}),
+        ("Sample", {"name": Unspeakable()}),
+        ("is_experimental", np.array([True, False])),
+    ],
+)
+def test_a_word_that_is_not_understood_costs_only_itself(key, value):
+    start = {"xafs": CONTRACT, "Element": {"symbol": "Fe", "edge": "K"}, "Sample": "foil",
+             "is_experimental": False}  # fmt: skip
+    run, trouble = read_metadata(start | {key: value})
+    assert trouble.startswith(f"{key!r} of the start document is not understood")
+    assert (run.element, run.edge) == ("Fe", "K")
+    assert (run.xafs is None) == (key == "xafs")
+    assert run.sample_name == (None if key == "Sample" else "foil")
+    assert run.is_experimental == (key == "is_experimental")
+    assert read_metadata(start)[1] == ""
