@@ -21,21 +21,27 @@ class FileNames:
     """Makes file names by a template with the fields listed in `FIELDS`.
 
     ``title`` is sample, element and edge as far as known, else the plan's name. ``/`` in
-    the template makes subfolders; in a value it does not.
+    the template makes subfolders; in a value it does not. ``scan_id`` is a number, of five
+    digits unless the template has a format for it; the others are text.
 
     Raises
     ------
     ValueError
-        For a template with an unknown field.
+        For a template with an unknown field, or that cannot be filled in.
     """
 
     def __init__(self, template: str = DEFAULT_TEMPLATE, suffix: str = ".nxs") -> None:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field]
+        allowed = f"allowed are {', '.join('{' + f + '}' for f in FIELDS)}"
+        try:
+            parts = list(string.Formatter().parse(template))
+        except ValueError as error:
+            raise ValueError(f"file name template {template!r}: {error}; {allowed}") from error
+        fields = [field for _, field, _, _ in parts if field is not None]
         unknown = [field for field in fields if field not in FIELDS]
         if unknown or not template.strip("/. "):
             raise ValueError(
                 f"file name template {template!r}: {', '.join(map(repr, unknown)) or 'it'} is "
-                f"no field; allowed are {', '.join('{' + f + '}' for f in FIELDS)}"
+                f"no field; {allowed}"
             )
         if ".." in template.split("/") or template.startswith("/"):
             raise ValueError(
@@ -44,6 +50,13 @@ class FileNames:
         self._template = template.removesuffix(suffix)
         self._suffix = suffix
         self._fields = frozenset(fields)
+        try:
+            self.path({"uid": "6f2d9b1e-0000", "scan_id": 7, "time": 0.0})
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"file name template {template!r} cannot be filled in: {error}; {allowed}, "
+                "of which {scan_id} is a number and the others are text"
+            ) from error
 
     def path(self, start: Mapping[str, Any]) -> Path:
         """Relative path of a run's file."""
@@ -58,12 +71,13 @@ class FileNames:
         later = {"uid", "uid8", "scan_id", "date", "time"} - set(md)
         return None if self._fields & later else self.path(md)
 
-    def _values(self, start: Mapping[str, Any]) -> dict[str, str]:
+    def _values(self, start: Mapping[str, Any]) -> dict[str, Any]:
         about = read_metadata(start)[0]
         uid = str(start.get("uid", "unknown"))
         seconds = start.get("time")
         known = isinstance(seconds, (int, float))
         when = dt.datetime.fromtimestamp(seconds).astimezone() if known else None
+        number = start.get("scan_id")
         plan = str(start.get("plan_name") or "run")
         title = [p for p in (about.sample_name, about.element, about.edge) if p]
         values = {
@@ -73,11 +87,16 @@ class FileNames:
             "element": about.element or "",
             "plan_name": plan,
             "sample": about.sample_name or "",
-            "scan_id": f"{start['scan_id']:05d}"
-            if isinstance(start.get("scan_id"), int)
-            else "00000",
             "title": "_".join(title) or plan,
             "uid": uid,
             "uid8": uid[:8],
         }
-        return {key: value and safe_file_name(value) for key, value in values.items()}
+        names: dict[str, Any] = {k: v and safe_file_name(v) for k, v in values.items()}
+        return names | {"scan_id": _ScanId(number if isinstance(number, int) else 0)}
+
+
+class _ScanId(int):
+    """A number of five digits, so that names sort, unless a template says otherwise."""
+
+    def __format__(self, spec: str) -> str:
+        return super().__format__(spec or "05d")

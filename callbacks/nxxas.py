@@ -9,6 +9,7 @@ from typing import Any
 
 from beamline_ophyd.formats.documents import RunIndex
 from beamline_ophyd.formats.journal import read_journal
+from beamline_ophyd.formats.names import safe_file_name
 from beamline_ophyd.formats.problems import OutputError, Problem
 from beamline_ophyd.formats.run import builder_from
 from beamline_ophyd.formats.spectrum import read_metadata
@@ -191,7 +192,7 @@ class NXxasWriter:
         run = self._index.run_of(name, doc)
         if name == "start" and run is not None and run not in self._live:
             report = partial(self._worker.report, run)
-            self._live[run] = LiveFile(self.folder, self._names.path(doc), self._style, report)
+            self._live[run] = LiveFile(self.folder, self._name(run, doc), self._style, report)
         if run is None or run not in self._live:
             raise LookupError("it belongs to no run that is open; it is not written")
         live = self._live[run]
@@ -201,6 +202,15 @@ class NXxasWriter:
         elif name == "stop":
             self._index.forget(run)
             self._finish(run)
+
+    def _name(self, run: str, start: Mapping[str, Any]) -> Path:
+        try:
+            return self._names.path(start)
+        except Exception as error:
+            name = Path(f"{safe_file_name(run)}.nxs")
+            message = f"the file is called {name}: its name cannot be made, {error!r}"
+            self._worker.report(run, message, error)
+            return name
 
     def _check_start(self, run: str, live: LiveFile) -> None:
         about, trouble = read_metadata(live.start)

@@ -396,6 +396,27 @@ def test_template_with_subfolders_and_values_that_try_to_escape(
 
 
 @pytest.mark.parametrize(
+    ("template", "name"),
+    [("{scan_id}", "00007.nxs"), ("{scan_id:03d}", "007.nxs"), ("{scan_id:x}", "7.nxs")],
+)
+def test_scan_number_takes_a_format(make_writer, xafs_documents, tmp_path, template, name):
+    writer = make_writer(template=template)
+    assert send(writer, xafs_documents())
+    assert names(tmp_path) == [name]
+
+
+def test_run_whose_name_cannot_be_made_is_called_by_its_uid(make_writer, xafs_documents, tmp_path):
+    writer = make_writer(template="{date}")
+    documents = xafs_documents(uid="r/1", start={"time": 1e300})
+    assert send(writer, documents)
+    (problem,) = writer.problems
+    assert "its name cannot be made" in str(problem)
+    (path,) = writer.files.values()
+    assert path.name == "r_1.nxs"
+    assert ScanData.from_nexus(path) == ScanData.from_documents(documents)
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"mode": "a"}, "mode is 'a'; give one of 'w-', 'w'"),
@@ -403,6 +424,10 @@ def test_template_with_subfolders_and_values_that_try_to_escape(
         ({"definition": "NXmx"}, "definition is 'NXmx'; give one of NXxas"),
         ({"template": "{place}"}, r"'place' is no field; allowed are .*\{sample\}"),
         ({"template": "../{uid}"}, "leaves the folder"),
+        ({"template": "{}_{uid8}"}, r"'' is no field; allowed are .*\{sample\}"),
+        ({"template": "{uid8:05d}"}, r"cannot be filled in.*allowed are .*\{sample\}"),
+        ({"template": "{uid8!x}"}, r"cannot be filled in.*allowed are .*\{sample\}"),
+        ({"template": "{uid8"}, r"expected '}'.*allowed are .*\{sample\}"),
         ({"mapping": {"i0": "I0"}}, "energy"),
     ],
 )
