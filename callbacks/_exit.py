@@ -41,9 +41,11 @@ def at_exit(leaver: Leaver, turn: Turn) -> None:
     Not in a forked child: files, threads and connections belong to the parent.
     """
     _leavers[turn].add(leaver)
+    # What is registered last comes first: h5py, loaded by now, writes nothing after its own turn.
+    atexit.unregister(_leave_all)
+    atexit.register(_leave_all)
 
 
-@atexit.register
 def _leave_all() -> None:
     deadline = time.monotonic() + EXIT_DEADLINE_S
     for turn in Turn:

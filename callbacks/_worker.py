@@ -1,6 +1,5 @@
 """Documents handled on a thread of their own: the base of every slow callback."""
 
-import atexit
 import logging
 import os
 import threading
@@ -13,10 +12,9 @@ from typing import Any
 from beamline_ophyd.formats.documents import DATA_DOCUMENTS, RunIndex, rows_in
 from beamline_ophyd.formats.problems import Problem
 
-__all__ = ["EXIT_DEADLINE_S", "DocumentWorker"]
+from ._exit import Turn, at_exit
 
-EXIT_DEADLINE_S = 10.0
-"""Longest time for which all workers together hold up the end of the interpreter."""
+__all__ = ["DocumentWorker"]
 
 MAX_PROBLEMS = 1000
 
@@ -34,7 +32,7 @@ class DocumentWorker:
     stop) are never dropped.
 
     The thread starts with the first document and is a daemon; what is still queued when
-    the interpreter ends is handled then, for at most `EXIT_DEADLINE_S`. In a forked
+    the interpreter ends is handled then, see :mod:`beamline_ophyd.callbacks._exit`. In a forked
     child the worker does nothing: files and connections belong to the parent.
 
     Parameters
@@ -83,6 +81,7 @@ class DocumentWorker:
         self._reported: set[tuple[str, str]] = set()
         self._reset()
         _workers.add(self)
+        at_exit(self, Turn.THREAD)
 
     def _reset(self) -> None:
         self._cond = threading.Condition()
@@ -190,6 +189,10 @@ class DocumentWorker:
             self.report("", f"not done within {timeout} s; {left} documents are left")
         return not thread.is_alive()
 
+    def leave(self, timeout: float) -> None:
+        """The interpreter ends; whoever owns this worker has had its turn."""
+        self.close(timeout)
+
     def tick_again(self, seconds: float) -> None:
         """Have one more tick in `seconds`, for what nobody should have to wait for."""
         with self._cond:
@@ -265,13 +268,6 @@ class DocumentWorker:
 
 
 _workers: "weakref.WeakSet[DocumentWorker]" = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    deadline = time.monotonic() + EXIT_DEADLINE_S
-    for worker in list(_workers):
-        worker.close(max(0.0, deadline - time.monotonic()))
 
 
 def _forget_parent() -> None:

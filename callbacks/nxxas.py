@@ -14,6 +14,7 @@ from beamline_ophyd.formats.problems import OutputError, Problem
 from beamline_ophyd.formats.run import builder_from
 from beamline_ophyd.formats.spectrum import read_metadata
 
+from ._exit import Turn, at_exit
 from ._live_file import LiveFile
 from ._naming import DEFAULT_TEMPLATE, FileNames
 from ._output import Style, check_folder
@@ -121,6 +122,7 @@ class NXxasWriter:
         self._live: dict[str, LiveFile] = {}
         self._index = RunIndex()
         self._rest_until = 0.0
+        self._closed = False
         self._flush_interval = flush_interval
         self._worker = DocumentWorker(
             self._handle,
@@ -129,6 +131,7 @@ class NXxasWriter:
             tick_interval=flush_interval / 2,
             capacity=QUEUE_POINTS,
         )
+        at_exit(self, Turn.WRITER)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Take a document; returns at once and never raises."""
@@ -158,8 +161,15 @@ class NXxasWriter:
         bool
             False when `timeout` seconds were not enough.
         """
-        self._worker.put("close", {})
+        if not self._closed:
+            self._closed = True
+            self._worker.put("close", {})
         return self._worker.close(timeout)
+
+    def leave(self, timeout: float) -> None:
+        """The interpreter ends: a run that is still open ends as 'unknown'."""
+        if not self._closed:
+            self.close(timeout)
 
     def preflight(self, md: Mapping[str, Any], *, num_points: int) -> None:
         """Check before a run opens that its file can be written.

@@ -1,10 +1,7 @@
 """Runs and NXxas files into Tiled, without ever making the scan wait."""
 
-import atexit
 import contextlib
 import logging
-import time
-import weakref
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
@@ -13,8 +10,9 @@ from typing import Any
 from beamline_ophyd.formats.problems import Problem
 from beamline_ophyd.serving.link import Link
 
+from ._exit import Turn, at_exit
 from ._tiled_feed import FILE, OPEN, HasPaths, TiledFeed
-from ._worker import EXIT_DEADLINE_S, DocumentWorker
+from ._worker import DocumentWorker
 
 __all__ = ["TiledPublisher"]
 
@@ -111,7 +109,8 @@ class TiledPublisher:
         )
         self._feed.marks = self._worker
         self.problems: list[Problem] = self._worker.problems
-        _publishers.add(self)
+        self._left = False
+        at_exit(self, Turn.PUBLISHER)
         # What cannot be loaded any more once the interpreter is ending. The rest of Tiled's client
         # takes a second to load, and does so on the publisher's thread, before a scan.
         for module in _LOADED_FIRST:
@@ -174,7 +173,7 @@ class TiledPublisher:
             False when something is not in Tiled. It is in the journal; `problems` says which.
         """
         self._feed.hurry.set()
-        _publishers.discard(self)
+        self._left = True
         done = self._worker.close(timeout)
         self._feed.ended.set()
         if not done:
@@ -182,6 +181,12 @@ class TiledPublisher:
         left = self._feed.leave("the publisher was closed before the server took it")
         self._link.close()
         return done and not left
+
+    def leave(self, timeout: float) -> None:
+        """The interpreter ends: finish, but do not wait for a server that is away."""
+        if not self._left:
+            self._feed.last_try.set()
+            self.close(timeout)
 
     def _tell_away(self, reason: str) -> None:
         kept = (
@@ -195,15 +200,3 @@ class TiledPublisher:
 
     def _tell_back(self, uri: str) -> None:
         logger.warning("Tiled at %s can be used again; what it lacks is sent from the journal", uri)
-
-
-_publishers: "weakref.WeakSet[TiledPublisher]" = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    """At the end of the interpreter: finish, but do not wait for a server that is away."""
-    deadline = time.monotonic() + EXIT_DEADLINE_S
-    for publisher in list(_publishers):
-        publisher._feed.last_try.set()
-        publisher.close(max(0.0, deadline - time.monotonic()))
