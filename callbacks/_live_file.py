@@ -60,6 +60,11 @@ class LiveFile:
         """Events of the primary stream so far."""
         return self._builder.points()
 
+    @property
+    def events(self) -> int:
+        """Events of all streams so far."""
+        return self._builder.events()
+
     def restart(self, builder: RunBuilder) -> None:
         """Go on with another reading of the same run, such as the journal's."""
         self._builder = builder

@@ -277,11 +277,13 @@ class NXxasWriter:
         found, why = None, "no journal is known"
         if self._journal is not None:
             try:
-                found = builder_from(read_journal(self._journal.path(run)))
+                report = partial(self._worker.report, run)
+                found = builder_from(read_journal(self._journal.path(run)), report)
                 why = f"the journal {self._journal.path(run)} holds no more of them"
-            except (OSError, ValueError) as error:
-                why = f"its journal is not readable: {error}"
-        if found is not None and found.points() > live.points:
+            except Exception as error:  # what was not dropped is written in any case
+                why = f"its journal is not readable: {error!r}"
+        # Monitors and the rest were dropped no less than the points of the scan.
+        if found is not None and found.start is not None and found.events() > live.events:
             live.restart(found)
         else:
             self._worker.report(run, f"points are missing in {live.final}: {why}")

@@ -281,6 +281,10 @@ class RunBuilder:
         """Number of events so far."""
         return len(self._streams[stream].seq_num) if stream in self._streams else 0
 
+    def events(self) -> int:
+        """Number of events of all streams so far."""
+        return sum(map(self.points, self._streams))
+
     def _add_descriptor(self, doc: Mapping[str, Any]) -> None:
         name = str(doc.get("name", "primary"))
         self._number[str(doc["uid"])] = len(self._descriptors)

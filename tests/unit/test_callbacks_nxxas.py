@@ -513,6 +513,66 @@ def test_points_that_did_not_fit_are_filled_in_from_the_journal(xafs_documents, 
     assert ScanData.from_nexus(writer.files["second"]) == ScanData.from_documents(documents)
 
 
+def with_monitor(documents, readings):
+    """The run with a monitor stream that goes on through it."""
+    start, descriptor, *rest = documents
+    run = start[1]["uid"]
+    keys = {"ring_current": {"source": "x", "dtype": "number", "shape": []}}
+    monitor = {"uid": f"{run}-m", "run_start": run, "name": "ring_monitor", "data_keys": keys}
+    events = [
+        ("event", {"uid": f"{run}-m{n}", "descriptor": f"{run}-m", "seq_num": n + 1, "time": 0.0,
+                   "data": {"ring_current": 1.0 * n}, "timestamps": {"ring_current": 0.0}})
+        for n in range(readings)
+    ]  # fmt: skip
+    return [start, descriptor, ("descriptor", monitor), *rest[:-1], *events, rest[-1]]
+
+
+def after_a_gap(first, documents, folder, damage=lambda journal: None):
+    """The writer, once it has dealt with a run of which it could not take more than 5 points."""
+    hold, entered = threading.Event(), threading.Event()
+
+    def on_file(uid, path, start):
+        entered.set()
+        assert hold.wait(DEADLINE_S)
+
+    journal = Journal(folder / "journal")
+    writer = NXxasWriter(folder, journal=journal, on_file=on_file)
+    for item in first:
+        writer(*item)
+    assert entered.wait(DEADLINE_S)
+    writer._worker._capacity = 5
+    for item in documents:
+        journal(*item)
+        writer(*item)
+    assert writer._worker.has_gap(documents[0][1]["uid"])
+    damage(journal)
+    hold.set()
+    assert writer.close(DEADLINE_S)
+    return writer
+
+
+def test_readings_of_a_monitor_that_were_dropped_come_from_the_journal(xafs_documents, tmp_path):
+    documents = with_monitor(xafs_documents(uid="second", taken=4), readings=20)
+    writer = after_a_gap(xafs_documents(uid="first"), documents, tmp_path)
+    found = ScanData.from_nexus(writer.files["second"])
+    assert found == ScanData.from_documents(documents)
+    assert len(found.run.streams["ring_monitor"]) == 20
+
+
+def test_gap_with_a_journal_that_raises_of_any_kind(xafs_documents, tmp_path, monkeypatch):
+    def unreadable(*args):
+        raise KeyError("uid")
+
+    documents = xafs_documents(uid="second", points=50)
+
+    def damage(journal):
+        monkeypatch.setattr(nxxas, "builder_from", unreadable)
+
+    writer = after_a_gap(xafs_documents(uid="first"), documents, tmp_path, damage)
+    assert any("not readable: KeyError('uid')" in str(p) for p in writer.problems)
+    assert len(ScanData.from_nexus(writer.files["second"]).columns["I0"]) == 5
+
+
 def test_gap_without_a_journal_costs_only_the_points_in_it(xafs_documents, tmp_path):
     hold, entered = threading.Event(), threading.Event()
 
