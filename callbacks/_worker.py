@@ -202,11 +202,12 @@ class DocumentWorker:
     def report(self, run: str, message: str, error: BaseException | None = None) -> None:
         """Log a problem and keep it; the same one of a run is told once."""
         key = (run, message)
-        if key in self._reported:
-            return
-        self._reported.add(key)
-        if len(self.problems) < MAX_PROBLEMS:
-            self.problems.append(Problem(run, message))
+        with self._cond:
+            if key in self._reported:
+                return
+            self._reported.add(key)
+            if len(self.problems) < MAX_PROBLEMS:
+                self.problems.append(Problem(run, message))
         where = f" (run {run})" if run else ""
         logger.error("%s%s: %s", self.name, where, message, exc_info=error)
 

@@ -41,9 +41,29 @@ def test_documents_come_in_order_on_one_other_thread(make_worker):
 
 
 def test_no_thread_before_the_first_document(make_worker):
-    before = threading.active_count()
-    make_worker(lambda name, doc: None)
-    assert threading.active_count() == before
+    def threads():
+        return [thread for thread in threading.enumerate() if thread.name == "under test"]
+
+    worker = make_worker(lambda name, doc: None)
+    assert threads() == []
+    worker.put("event", event(1))
+    assert len(threads()) == 1
+
+
+def test_reports_of_one_thread_and_forgetting_of_another_exclude_each_other(make_worker):
+    class Guarded(set):
+        def add(self, item):
+            assert worker._cond._is_owned()
+            super().add(item)
+
+    worker = make_worker(lambda name, doc: None)
+    worker._reported = Guarded()
+    worker.report("r", "trouble")
+    worker.report("r", "trouble")
+    assert [p.message for p in worker.problems] == ["trouble"]
+    worker.forget("r")
+    worker.report("r", "trouble")
+    assert len(worker.problems) == 2
 
 
 def test_exceptions_are_kept_and_later_documents_still_handled(make_worker, caplog):

@@ -45,18 +45,23 @@ def test_whoever_reads_meets_a_whole_file(tmp_path):
     path = tmp_path / "x"
     contents = [bytes([n]) * 200_000 for n in range(50)]
     replace_file(path, contents[0])
-    seen, stop = set(), threading.Event()
+    seen, stop, reads = set(), threading.Event(), threading.Semaphore(0)
 
     def read():
         while not stop.is_set():
             seen.add(path.read_bytes())
+            reads.release()
 
     reader = threading.Thread(target=read)
     reader.start()
-    for content in contents:
-        replace_file(path, content)
-    stop.set()
-    reader.join(20)
+    try:
+        for content in contents:
+            replace_file(path, content)
+            assert reads.acquire(timeout=20)
+    finally:
+        stop.set()
+        reader.join(20)
+    assert len(seen) > 1
     assert seen <= set(contents)
 
 
