@@ -182,19 +182,18 @@ def _own_problems(entry: h5py.Group) -> Iterator[Problem]:
 def _dataset_problems(node: h5py.Dataset) -> Iterator[Problem]:
     name = str(node.name).rsplit("/", 1)[-1]
     where = str(node.name)
+    # Under the names that Bluesky, XDI or a device use stands what those mean by them.
+    is_raw = any(part in where for part in ("/bluesky/streams/", "/xdi/", "/configuration/"))
     if node.dtype.kind in "iuf" and name not in WITHOUT_UNITS and "units" not in node.attrs:
         yield Problem(where, "has no units; a pure number has the empty one")
+    if is_raw:
+        return
     if name in TIMES and (text := _text(node)) is not None and not _is_time(text):
         yield Problem(where, f"{text!r} is no ISO 8601 time with an offset from UTC")
     if name == "duration" and node.dtype.kind not in "iu":
         yield Problem(where, f"is of type {node.dtype}; NeXus has whole seconds")
-    # What stands under the names that Bluesky uses has the units of those devices.
-    is_raw = "/bluesky/streams/" in where
-    if (
-        name in ("energy", "d_spacing")
-        and not is_raw
-        and not _unit_fits(name, str(node.attrs.get("units", "")))
-    ):
+    unit = str(node.attrs.get("units", ""))
+    if name in ("energy", "d_spacing") and not _unit_fits(name, unit):
         yield Problem(where, f"has the unit {node.attrs.get('units')!r}")
 
 

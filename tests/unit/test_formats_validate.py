@@ -186,3 +186,18 @@ def test_values_in_a_code_that_they_are_not_in(xafs_documents, tmp_path):
         file["entry/bluesky/streams/primary/data/state"].attrs["encoding"] = "json"
     (problem,) = validate_file(path)
     assert "does not give its run back" in problem.message
+
+
+def test_words_of_xdi_and_of_devices_mean_what_those_mean_by_them(xafs_documents, tmp_path):
+    start = {
+        "Scan": {"start_time": "2020-01-02T03:04:05", "end_time": "late", "duration": 1.5},
+        "Sample": {"name": "foil", "energy": 5.0},
+    }
+    documents = xafs_documents(start=start)
+    data = documents[1][1]["configuration"]["I0"]["data"]
+    data |= {"I0_date": "yesterday", "I0_duration": 0.5, "I0_energy": 9.0}
+    path = ScanData.from_documents(documents).to_nexus(tmp_path / "a.nxs")
+    with h5py.File(path) as file:
+        assert "duration" in file["entry/xdi/Scan"]
+        assert "duration" in file["entry/instrument/i0/configuration"]
+    assert validate_file(path) == []
