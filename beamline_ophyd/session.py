@@ -233,9 +233,9 @@ def start(
 
     def check(run_md: Mapping[str, Any]) -> None:
         expected = {"scan_id": int(engine.md.get("scan_id", 0)) + 1}
-        writer.preflight(
-            {**engine.md, **expected, **run_md}, num_points=run_md.get("num_points") or 1
-        )
+        points = run_md.get("num_points") or 1
+        journal.preflight(num_points=points)
+        writer.preflight({**engine.md, **expected, **run_md}, num_points=points)
 
     # Innermost first: the checks come before the shutter opens.
     baseline: Any = [ring, stage, mono.bragg, *([simulation] if simulated else [])]

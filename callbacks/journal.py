@@ -10,9 +10,10 @@ from typing import Any
 from beamline_ophyd.formats.documents import RunIndex
 from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.formats.names import safe_file_name
-from beamline_ophyd.formats.problems import Problem
+from beamline_ophyd.formats.problems import OutputError, Problem
 
 from ._exit import Turn, at_exit
+from ._room import check_folder
 
 __all__ = ["Journal"]
 
@@ -74,6 +75,28 @@ class Journal:
         """File of a run; for a run not seen by this journal, where its file would be."""
         with self._lock:
             return self._paths.get(uid) or self._path_for(uid)
+
+    def preflight(self, *, num_points: int) -> None:
+        """Check before a run opens that its journal can be written.
+
+        Parameters
+        ----------
+        num_points : int
+            Events that the run will have.
+
+        Raises
+        ------
+        OutputError
+            When the folder cannot be made, is not writable or too full.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"journal folder {self.folder} cannot be made ({error.strerror}); move away what "
+                "is in its place, change the permissions, or give another"
+            ) from error
+        check_folder(self.folder, num_points, kind="journal")
 
     def retry(self) -> bool:
         """Try once more to write the lines that are still in memory.

@@ -17,7 +17,8 @@ from beamline_ophyd.formats.spectrum import read_metadata
 from ._exit import Turn, at_exit
 from ._live_file import LiveFile
 from ._naming import DEFAULT_TEMPLATE, FileNames
-from ._output import Style, check_folder
+from ._output import Style
+from ._room import check_folder
 from ._worker import DocumentWorker
 from .journal import Journal
 
@@ -250,7 +251,6 @@ class NXxasWriter:
             return
         self._retry_journal()
         self._live.pop(run)
-        self._worker.forget(run)
         self.files[run] = path
         logger.info("NXxas writer: %s, %d points", path, live.points)
         if self._on_file is not None:
@@ -258,6 +258,7 @@ class NXxasWriter:
                 self._on_file(run, path, live.start)
             except Exception as error:
                 self._worker.report(run, f"on_file for {path}: {error!r}", error)
+        self._worker.forget(run)  # last: what is told of the run before is told once
 
     def _unwritten(self, run: str, live: LiveFile, error: Exception) -> str:
         message = f"file {live.final} could not be written: {error}; it is tried again"

@@ -11,6 +11,7 @@ import pytest
 from beamline_ophyd.callbacks import Journal
 from beamline_ophyd.callbacks import journal as module
 from beamline_ophyd.formats.journal import read_journal
+from beamline_ophyd.formats.problems import OutputError
 
 
 def run_documents(uid, points=3):
@@ -109,6 +110,20 @@ def test_lines_wait_while_the_folder_cannot_be_made(tmp_path):
         journal(*item)
     assert list(read_journal(journal.path("r1")).documents) == items
     assert len(journal.problems) == 1
+
+
+def test_preflight_names_the_folder_and_the_remedy(tmp_path):
+    journal = Journal(tmp_path / "a" / "journals")
+    journal.preflight(num_points=10)
+    assert list((tmp_path / "a" / "journals").iterdir()) == []
+    points = shutil.disk_usage(tmp_path).free // 1000
+    with pytest.raises(OutputError, match=r"journal folder .*MB left, a run of \d+ points may"):
+        journal.preflight(num_points=points)
+    with pytest.raises(OutputError, match="journal folder /proc is not writable"):
+        Journal("/proc").preflight(num_points=10)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"file cannot be made .*; move away what is in its"):
+        Journal(tmp_path / "file").preflight(num_points=10)
 
 
 LIMITED = """

@@ -235,6 +235,15 @@ def test_run_without_stop_is_finished_by_close(xafs_documents, tmp_path):
         assert "no stop document" in file["entry/bluesky/exit_reason"].asstr()[()]
 
 
+def test_second_close_is_no_problem(xafs_documents, tmp_path):
+    writer = NXxasWriter(tmp_path)
+    for item in xafs_documents():
+        writer(*item)
+    assert writer.close(DEADLINE_S)
+    assert writer.close(DEADLINE_S)
+    assert writer.problems == []
+
+
 @pytest.mark.parametrize("keep", [1, 2])
 def test_run_without_events(make_writer, xafs_documents, keep):
     writer = make_writer()
