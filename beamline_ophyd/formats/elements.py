@@ -20,5 +20,5 @@ seaborgium Bh bohrium Hs hassium Mt meitnerium Ds darmstadtium Rg roentgenium Cn
 nihonium Fl flerovium Mc moscovium Lv livermorium Ts tennessine Og oganesson
 """.split()  # noqa: SIM905 - one item a line would hide a module under its table
 
-ELEMENT_NAMES = dict(zip(_TABLE[::2], _TABLE[1::2], strict=True))
+ELEMENT_NAMES: dict[str, str] = dict(zip(_TABLE[::2], _TABLE[1::2], strict=True))
 """Symbol to name, as xraydb spells it."""
