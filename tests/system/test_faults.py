@@ -9,6 +9,7 @@ from beamline_ophyd.formats.journal import read_journal
 from beamline_ophyd.formats.validate import validate_file
 
 
+@pytest.mark.slow("a scan in a process of its own, with servers to kill")
 def test_the_ioc_is_killed_in_mid_scan(scanning):
     scan = scanning("--kill-ioc-at", "100")
     ended = scan.until("ended")
@@ -27,6 +28,7 @@ def test_the_ioc_is_killed_in_mid_scan(scanning):
         assert nexus["entry/bluesky/exit_reason"].asstr()[()] in cause
 
 
+@pytest.mark.slow("a scan in a process of its own, with servers to kill")
 def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended):
     # At this speed a point takes long enough that half a second is a few dozen points.
     scan = scanning("--speed", "30")
@@ -55,6 +57,7 @@ def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended):
     np.testing.assert_array_equal(found, [e["data"]["I0"] for e in kept[: len(found)]])
 
 
+@pytest.mark.slow("a scan in a process of its own, with servers to kill")
 def test_tiled_out_of_reach_does_not_hurt_a_scan(scanning):
     scan = scanning("--no-tiled", "--short")
     ended = scan.until("ended")
@@ -65,6 +68,7 @@ def test_tiled_out_of_reach_does_not_hurt_a_scan(scanning):
     assert "127.0.0.1:9" in scan.stderr
 
 
+@pytest.mark.slow("a process that loads IPython and waits for PVs")
 @pytest.mark.parametrize(
     ("prefix", "port", "words"),
     [("XX99:", None, "XX99:MONO"), (None, "9", "port 9")],

@@ -392,6 +392,7 @@ def scan_seconds(RE, detector, motor, points, **md):
     return uid, time.monotonic() - began
 
 
+@pytest.mark.slow("several starts of Tiled")
 def test_server_killed_and_back_in_mid_run(
     mortal, publish, engine, journal, detector, motor, caplog
 ):
@@ -437,6 +438,7 @@ def test_server_killed_and_back_in_mid_run(
     assert time.monotonic() - began < alone_s + 20.0
 
 
+@pytest.mark.slow("several starts of Tiled")
 def test_a_run_goes_on_at_its_pace_while_the_server_is_dead(
     mortal, publish, engine, detector, motor, caplog
 ):
@@ -551,6 +553,7 @@ print(run.start_doc["uid"])
 """
 
 
+@pytest.mark.slow("a start of Tiled of its own")
 @pytest.mark.parametrize("there", [True, False])
 def test_the_end_of_the_interpreter(served, tmp_path, there):
     uri = served.uri if there else "http://127.0.0.1:1"
@@ -723,6 +726,7 @@ def test_nobody_can_log_in_with_a_password(served):
         assert "access_token" not in answer.text
 
 
+@pytest.mark.slow("a start of Tiled of its own")
 def test_the_environment_cannot_open_the_server(tmp_path, monkeypatch):
     monkeypatch.setenv("TILED_EXPOSE_RAW_ASSETS", "true")
     monkeypatch.setenv("TILED_ALLOW_ANONYMOUS_ACCESS", "true")
@@ -737,6 +741,7 @@ def test_the_environment_cannot_open_the_server(tmp_path, monkeypatch):
 # The server's process
 
 
+@pytest.mark.slow("several starts of Tiled")
 def test_a_second_start_keeps_what_is_there_and_forgets_deleted_keys(mortal):
     server = mortal()
     assert httpx.get(f"{server.uri}/healthz", trust_env=False).status_code == 200
@@ -798,6 +803,7 @@ def test_a_taken_port_is_named(served, tmp_path):
         TiledServer(tmp_path / "tiled", port=port).start()
 
 
+@pytest.mark.slow("a start of Tiled of its own")
 def test_a_broken_configuration_is_named(tmp_path):
     server = TiledServer(tmp_path / "tiled")
     server.folder.prepare()
@@ -814,6 +820,7 @@ def test_a_server_that_never_gets_ready_is_ended(tmp_path):
     assert server.pid is None
 
 
+@pytest.mark.slow("a start of Tiled of its own")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_in_the_foreground_until_a_signal(tmp_path, foreground, number):
     process, said = foreground(tmp_path / "tiled")
@@ -824,6 +831,7 @@ def test_in_the_foreground_until_a_signal(tmp_path, foreground, number):
         os.kill(said["pid"], 0)
 
 
+@pytest.mark.slow("a start of Tiled of its own")
 def test_the_server_ends_with_a_killed_parent(tmp_path, foreground, ended):
     process, said = foreground(tmp_path / "tiled")
     handle = said["pid"]
@@ -832,6 +840,7 @@ def test_the_server_ends_with_a_killed_parent(tmp_path, foreground, ended):
     assert ended(handle)
 
 
+@pytest.mark.slow("a start of Tiled of its own")
 def test_in_the_foreground_a_dead_server_is_an_error(tmp_path, foreground):
     process, said = foreground(tmp_path / "tiled")
     os.kill(said["pid"], signal.SIGKILL)
