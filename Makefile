@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
-.PHONY: help setup setup-system demo test quick check lint ctest ctest-coverage wheel ioc clean
+.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage wheel ioc clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -58,13 +58,16 @@ test: $(VENV)/.test ## run all tests
 quick: $(VENV)/.test ## run the tests that take no more than seconds each
 	@$(BIN)/python -m pytest -m 'not slow' $(PYTEST_OPTIONS)
 
-check: lint ctest test wheel ## run everything that CI runs
+check: lint ctest ioctest test wheel ## run everything that CI runs
 
 lint: $(VENV)/.dev ## check style, types, imports and C sources
 	@.ci/lint $(BIN)
 
 ctest: $(VENV)/.dev ## test the C code under AddressSanitizer and UBSan
 	@.ci/ctest sanitize $(BIN)
+
+ioctest: $(VENV)/.dev ## test records and device support under AddressSanitizer and UBSan
+	@.ci/ioctest $(BIN)
 
 ctest-coverage: $(VENV)/.dev ## measure what the C tests cover
 	@.ci/ctest coverage $(BIN)

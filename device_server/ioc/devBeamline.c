@@ -131,8 +131,10 @@ static long get_text(void *record, char text[BL_NAME_LENGTH])
     {                                                                                              \
         const long status = set_number(prec, prec->written);                                       \
         double value;                                                                              \
-        if (status != 0 && get_number(prec, &value) == 0) /* what holds on */                      \
-            prec->field = prec->written = value;                                                   \
+        if (status != 0 && get_number(prec, &value) == 0) { /* what holds on */                    \
+            prec->written = value;                                                                 \
+            prec->field = value;                                                                   \
+        }                                                                                          \
         return status;                                                                             \
     }
 

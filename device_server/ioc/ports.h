@@ -15,8 +15,7 @@ struct port {
     const char *option;   /* "--port" */
     int type;             /* SOCK_STREAM or SOCK_DGRAM */
     int number;
-    bool
-        shared; /* with programs that ask for it, as all clients of PVAccess do that hear beacons */
+    bool shared; /* with programs that ask for it: PVAccess clients, which listen for beacons */
 };
 
 /* BL_OK if the port can be bound on the interface, PORT_TAKEN if another program has it (for one

@@ -192,9 +192,9 @@ static void free_simulation(void *user)
 int server_start(const struct options *o, char *err, size_t errlen)
 {
     const struct port ports[] = {
-        {"Channel Access", "--port", SOCK_STREAM, o->port},
-        {"Channel Access", "--port", SOCK_DGRAM, o->port},
-        {"PVAccess", "--pva-port", SOCK_STREAM, o->pva_port},
+        {"Channel Access", "--port", SOCK_STREAM, o->port, .shared = false},
+        {"Channel Access", "--port", SOCK_DGRAM, o->port, .shared = false},
+        {"PVAccess", "--pva-port", SOCK_STREAM, o->pva_port, .shared = false},
         {"PVAccess", "--pva-port", SOCK_DGRAM, o->pva_port + 1, .shared = true},
     };
     const size_t n_ports = sizeof(ports) / sizeof(ports[0]);
