@@ -184,13 +184,11 @@ def test_xafs_runs_are_marked_for_clients_that_know_them(served, publish, engine
         assert type(run).__name__ == "BlueskyRunV3"
 
 
-def test_points_are_visible_within_a_second_before_the_stop(
-    served, publish, engine, detector, motor
-):
+def test_each_point_can_be_read_before_the_next_is_taken(served, publish, engine, detector, motor):
     publisher = publish(served.uri, served.keys.writer)
     assert publisher.wait(DEADLINE_S)
     RE = engine(publisher)
-    delays = []
+    visible = []
 
     with connect(served.uri, served.keys.reader) as client:
 
@@ -200,17 +198,17 @@ def test_points_are_visible_within_a_second_before_the_stop(
             for taken in range(1, 6):
                 yield from bps.mv(motor, taken)
                 yield from bps.trigger_and_read([detector, motor])
-                began = time.monotonic()
-                while count(client, uid) < taken and time.monotonic() < began + DEADLINE_S:
+                # No later document comes that could push it out: it goes by its age.
+                end = time.monotonic() + DEADLINE_S
+                while count(client, uid) < taken and time.monotonic() < end:
                     pass
-                delays.append(time.monotonic() - began)
+                visible.append(count(client, uid))
             assert "stop" not in client.runs[uid].metadata
             yield from bps.close_run()
 
         uid = None
         RE(plan())
-        assert len(delays) == 5
-        assert sorted(delays)[2] < 1.0  # the median, since this machine has other things to do
+        assert visible == [1, 2, 3, 4, 5]
         assert publisher.wait(DEADLINE_S)
         assert client.runs[uid].metadata["stop"]["exit_status"] == "success"
 
