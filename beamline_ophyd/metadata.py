@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 __all__ = [
     "CHANNELS",
@@ -86,9 +86,19 @@ class Roles(_Model):
 class XAFSContract(_Model):
     """What a start document says under ``xafs``.
 
-    A run holds ``repeats`` sweeps over the same ``points_per_sweep`` energies, one event
-    a point in the stream ``primary``, sweep after sweep. Energies are in eV, and
+    A run holds at most ``repeats`` sweeps over the same ``points_per_sweep`` energies, sweep
+    after sweep in the stream ``primary``. Energies are in eV, and
     ``E - E0 = k_constant_ev_a2 * k**2`` with k in 1/Angstrom.
+
+    Points are numbered through all sweeps: ``sweep * points_per_sweep + index``, from 0. The
+    data key ``point_key`` holds that number for every event; without one, event ``seq_num`` is
+    point ``first_point + seq_num - 1``. The data key ``quality_key`` is the empty string for a
+    good point, and else says what was wrong with it. A point that is taken again has further
+    events: of each point its last good event counts, and a point without one is missing.
+
+    A run that ``continues`` another measures the same grid with the same roles; the points of
+    both, by their numbers, are one measurement, in which the later run's good events count
+    before the earlier's. The earlier run may itself continue one.
     """
 
     version: Literal[1] = 1
@@ -99,6 +109,12 @@ class XAFSContract(_Model):
     k_constant_ev_a2: float
     points_per_sweep: PositiveInt
     repeats: PositiveInt = 1
+    first_point: NonNegativeInt = 0
+    """Number of the first point that this run measures; not 0 where it continues a run."""
+    continues: str | None = None
+    """Uid of the run that this one continues."""
+    point_key: str | None = None
+    quality_key: str | None = None
     grid: dict[str, Any] = Field(default_factory=dict)
 
 
