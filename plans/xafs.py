@@ -4,30 +4,20 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
-from bluesky.protocols import Movable, Preparable, Readable, Triggerable
-from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
-from ophyd import Signal
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import FailedStatus, Msg, MsgGenerator
 
 from beamline_ophyd.grid import K_CONSTANT_EV_A2, EnergyGrid, energy_grid
 from beamline_ophyd.metadata import CONTRACT_KEY, Roles, XAFSContract, infer_roles
 
+from ._checks import check_axis, check_detectors, fields, number, whole_number
+from ._counting import DwellTime, count_all, set_dwell, timers_of
 from ._preprocessors import shutter_wrapper
-from ._steps import MARGIN_S, DeviceError, Speed, axis_limits, axis_speed, in_words, move, wait_for
+from ._steps import DeviceError, Speed, axis_limits, axis_speed, move
 
 __all__ = ["xafs_scan"]
-
-
-class DwellTime(Signal):
-    """The dwell time that the plan asked for, in s, as a reading of every point."""
-
-    def describe(self) -> dict[str, Any]:
-        """Describe the reading, with its unit."""
-        description = super().describe()
-        description[self.name]["units"] = "s"
-        return description
 
 
 def xafs_scan(
@@ -112,14 +102,12 @@ def xafs_scan(
     >>> sum(message.command == "save" for message in messages)
     21
     """
-    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
-        raise ValueError(f"repeats is {repeats!r}; give a whole number of sweeps, 1 or more")
-    if not _is_number(e0_shift):
-        raise ValueError(f"e0_shift is {e0_shift!r}; give a number of eV")
-    if not (_is_number(settle_time) and settle_time >= 0):
-        raise ValueError(f"settle_time is {settle_time!r}; give seconds, 0 or more")
-    _check_devices(detectors, energy)
-    timers = _timers(detectors, fixed_dwell)
+    whole_number("repeats", repeats, "sweeps")
+    number("e0_shift", e0_shift, "a number of eV")
+    number("settle_time", settle_time, "seconds", lowest=0)
+    check_detectors("xafs_scan", detectors, "give at least I0 and one other channel")
+    check_axis("energy", energy, "give the axis that takes photon energies, such as mono.energy")
+    timers = timers_of(detectors, fixed_dwell)
     dwell = DwellTime(name="dwell_time", value=0.0)
     used = _roles(detectors, energy, dwell.name, roles)
     mode = _mode(mode, used)
@@ -207,89 +195,18 @@ def _sweep(
         yield Msg("checkpoint")
         if time_s != preset:
             preset = time_s
-            yield from _set_dwell(timers, dwell, preset)
+            yield from set_dwell(timers, dwell, preset)
         distance = None if position is None else target - position
         yield from move(energy, target, speed.limit_s(distance))
         position = target
         if settle_time:
             yield from bps.sleep(settle_time)
-        yield from _count(detectors, 2 * preset + MARGIN_S)
+        yield from count_all(detectors, preset)
         yield Msg("create", None, name="primary")
         for readable in readables:
             yield Msg("read", readable)
         yield Msg("save")
     return position
-
-
-def _count(detectors: Sequence[Readable], limit_s: float) -> MsgGenerator[None]:
-    group = short_uid("count")
-    triggered = [d for d in detectors if isinstance(d, Triggerable)]
-    if triggered:
-        with in_words(triggered, "count", limit_s):
-            for detector in triggered:
-                yield Msg("trigger", detector, group=group)
-            yield wait_for(group, limit_s)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and bool(np.isfinite(value))
-
-
-def _check_devices(detectors: Any, energy: Any) -> None:
-    if not isinstance(detectors, Sequence):
-        raise ValueError(f"detectors is {_called(detectors)}; give a list of detectors")
-    if not detectors:
-        raise ValueError("xafs_scan got no detectors; give at least I0 and one other channel")
-    for number, detector in enumerate(detectors):
-        if not isinstance(detector, Readable):
-            raise ValueError(f"detector {_called(detector)} cannot be read; give its device")
-        if any(detector is other for other in detectors[:number]):
-            raise ValueError(f"detector {_called(detector)} is given twice; give it once")
-    if not (isinstance(energy, Movable) and isinstance(energy, Readable)):
-        raise ValueError(
-            f"energy is {_called(energy)}, which cannot be set and read; give the axis that takes "
-            "photon energies, such as mono.energy"
-        )
-
-
-def _called(thing: Any) -> str:
-    return getattr(thing, "name", None) or repr(thing)
-
-
-def _timers(detectors: Sequence[Readable], fixed_dwell: bool) -> list[Any]:
-    """What takes the dwell time: each `preset_time` signal once, detectors to `prepare`."""
-    timers: dict[int, Any] = {}
-    for detector in detectors:
-        timer = getattr(detector, "preset_time", None)
-        if timer is None and isinstance(detector, Preparable):
-            timer = detector
-        if timer is not None:
-            timers[id(timer)] = timer
-        elif not fixed_dwell:
-            raise ValueError(
-                f"detector {detector.name} has neither `preset_time` nor `prepare`, so it cannot "
-                "be told a dwell time; pass fixed_dwell=True to measure with the time it uses"
-            )
-    return list(timers.values())
-
-
-def _set_dwell(timers: Sequence[Any], dwell: Any, time_s: float) -> MsgGenerator[None]:
-    group = short_uid("dwell")
-    with in_words([dwell, *timers], f"take a dwell time of {time_s} s", MARGIN_S):
-        yield Msg("set", dwell, time_s, group=group)
-        for timer in timers:
-            if hasattr(timer, "set"):
-                yield Msg("set", timer, time_s, group=group)
-            else:
-                yield from bps.prepare(timer, _trigger_info(time_s), group=group)
-        yield wait_for(group, MARGIN_S)
-
-
-def _trigger_info(time_s: float) -> Any:
-    # Only a detector of ophyd-async has `prepare` without `preset_time`, and then it is there.
-    from ophyd_async.core import TriggerInfo
-
-    return TriggerInfo(number_of_events=1, livetime=time_s)
 
 
 def _roles(
@@ -298,8 +215,8 @@ def _roles(
     dwell: str,
     given: Mapping[str, str] | None,
 ) -> Roles:
-    keys = [key for detector in detectors for key in _fields(detector)]
-    inferred = infer_roles(keys, energy=_fields(energy)[0], dwell=dwell)
+    keys = [key for detector in detectors for key in fields(detector)]
+    inferred = infer_roles(keys, energy=fields(energy)[0], dwell=dwell)
     if unknown := set(given or {}) - set(Roles.model_fields):
         raise ValueError(
             f"roles has {', '.join(sorted(unknown))}; it takes {', '.join(Roles.model_fields)}"
@@ -345,11 +262,6 @@ def _mode(mode: str | None, roles: Roles) -> Any:
             f"which data key it is: roles={{{example}}}"
         )
     return mode
-
-
-def _fields(device: Any) -> list[str]:
-    fields = getattr(device, "hints", {}).get("fields", [])
-    return list(fields) or [device.name]
 
 
 def _position(axis: Any) -> MsgGenerator[float | None]:

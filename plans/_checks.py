@@ -1,0 +1,71 @@
+"""What every plan asks of its arguments before its first message."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from bluesky.protocols import Movable, Readable
+
+__all__ = [
+    "called",
+    "check_axis",
+    "check_detectors",
+    "fields",
+    "is_number",
+    "number",
+    "whole_number",
+]
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a finite number."""
+    return (
+        isinstance(value, int | float | np.number)
+        and not isinstance(value, bool)
+        and bool(np.isfinite(value))
+    )
+
+
+def number(name: str, value: Any, unit: str, *, lowest: float | None = None) -> float:
+    """Return a finite number, at least `lowest`, or refuse it by the argument's name."""
+    if not is_number(value) or (lowest is not None and value < lowest):
+        least = "" if lowest is None else f", {lowest:g} or more"
+        raise ValueError(f"{name} is {value!r}; give {unit}{least}")
+    return float(value)
+
+
+def whole_number(name: str, value: Any, of: str, *, lowest: int = 1) -> int:
+    """Return a whole number of at least `lowest`, or refuse it by the argument's name."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+        raise ValueError(f"{name} is {value!r}; give a whole number of {of}, {lowest} or more")
+    return value
+
+
+def check_detectors(plan: str, detectors: Any, advice: str = "give at least one") -> None:
+    """Refuse what is no list of different readable devices."""
+    if not isinstance(detectors, Sequence):
+        raise ValueError(f"detectors is {called(detectors)}; give a list of detectors")
+    if not detectors:
+        raise ValueError(f"{plan} got no detectors; {advice}")
+    for at, detector in enumerate(detectors):
+        if not isinstance(detector, Readable):
+            raise ValueError(f"detector {called(detector)} cannot be read; give its device")
+        if any(detector is other for other in detectors[:at]):
+            raise ValueError(f"detector {called(detector)} is given twice; give it once")
+
+
+def check_axis(name: str, axis: Any, advice: str) -> None:
+    """Refuse what cannot be both set and read."""
+    if not (isinstance(axis, Movable) and isinstance(axis, Readable)):
+        raise ValueError(f"{name} is {called(axis)}, which cannot be set and read; {advice}")
+
+
+def called(thing: Any) -> str:
+    """The name of a device, or what else was given instead of one."""
+    return getattr(thing, "name", None) or repr(thing)
+
+
+def fields(device: Any) -> list[str]:
+    """The data keys that a device hints at; its name where it hints at none."""
+    hinted = getattr(device, "hints", {}).get("fields", [])
+    return list(hinted) or [device.name]
