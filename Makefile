@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
-.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage wheel ioc clean
+.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage wheel ioc reference clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,10 +44,18 @@ $(VENV)/.dev: $(BIN)/python $(SOURCES)
 	$(call install,.[dev])
 	@touch $@ $(VENV)/.test $(VENV)/.run
 
+$(VENV)/.reference: $(BIN)/python pyproject.toml
+	$(call install,.[reference])
+	@touch $@
+
 setup: $(VENV)/.dev ## make .venv with everything a developer needs
 
 setup-system: ## install the system packages that some checks need (Debian, root)
 	apt-get update -qq && apt-get install -qq -y --no-install-recommends libcmocka-dev cppcheck
+
+# larch brings a hundred packages and 2 GB, so it stays out of the environment that users get.
+reference: ## make .venv-reference with larch and rexafs, the judges of the reduction
+	@$(MAKE) --no-print-directory VENV=.venv-reference .venv-reference/.reference
 
 demo: $(VENV)/.run ## scan the iron edge on the simulated beamline, from nothing to a file in Tiled
 	@$(BIN)/beamline demo
@@ -79,4 +87,4 @@ ioc: $(VENV)/.run ## run the device server until Ctrl-C
 	@$(BIN)/beamline ioc
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) build dist demo_output .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) .venv-reference build dist demo_output .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
