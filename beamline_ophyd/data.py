@@ -5,15 +5,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .formats.hdf5 import write_tree
+from .formats.hdf5 import replace_file, write_tree
 from .formats.journal import dumps, read_journal
 from .formats.nexus_read import read_run
 from .formats.nxxas import nexus_tree
-from .formats.problems import OutputError
+from .formats.problems import OutputError, ReadError
 from .formats.run import Document, Run, RunBuilder, builder_from
 from .formats.spectrum import (
     MAPPING_EXAMPLE,
@@ -23,17 +23,27 @@ from .formats.spectrum import (
     merge,
     read_metadata,
 )
+from .formats.tables import Table, events_table, spectrum_table
+from .formats.xdi import xdi_text
+from .formats.xdi_read import read_xdi
 from .metadata import Roles, RunMetadata
 
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
 __all__ = ["ScanData"]
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True, eq=False)
 class ScanData:
     """The columns, units and metadata of one run.
 
-    Made by :meth:`from_documents`, :meth:`from_journal`, :meth:`from_nexus` or
-    :meth:`from_tiled`. Two are equal when their documents are, to the last bit.
+    Made by :meth:`from_documents`, :meth:`from_tiled` or :meth:`from_file`, which takes
+    NeXus files, XDI files and journals. Two are equal when their documents are, to the
+    last bit.
 
     Parameters
     ----------
@@ -91,6 +101,31 @@ class ScanData:
         """Read a NeXus file: a finished one, one that still grows, or another program's NXxas."""
         run, found = read_run(path)
         return cls(run, found if mapping is None else mapping)
+
+    @classmethod
+    def from_xdi(cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None) -> "ScanData":
+        """Read an XDI file, also one that another program wrote."""
+        run, found = read_xdi(path)
+        return cls(run, found if mapping is None else mapping)
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None) -> "ScanData":
+        """Read a NeXus file, an XDI file or a journal, whichever it is.
+
+        Raises
+        ------
+        ReadError
+            When it is none of them, or damaged.
+        """
+        with Path(path).open("rb") as file:
+            begins = file.read(80)
+        if begins.startswith(HDF5_SIGNATURE):
+            return cls.from_nexus(path, mapping=mapping)
+        if begins.lstrip(b"# \t").upper().startswith(b"XDI/"):
+            return cls.from_xdi(path, mapping=mapping)
+        if begins.startswith(b'{"name"'):
+            return cls.from_journal(path, mapping=mapping)
+        raise ReadError(f"{path} is neither a NeXus (HDF5) file, an XDI file nor a journal")
 
     @classmethod
     def from_tiled(cls, run: Any, *, mapping: Mapping[str, Any] | None = None) -> "ScanData":
@@ -180,13 +215,16 @@ class ScanData:
         ValueError
             When the run is no absorption spectrum.
         """
+        return merge(self.run, self._spectrum_wanted())
+
+    def _spectrum_wanted(self) -> Measurement:
         if self._measurement is None:
             have = ", ".join(self.columns) or "none"
             raise ValueError(
                 f"run {self.uid} does not say which of its data keys ({have}) are energy, i0 "
                 f"and the rest; give mapping={MAPPING_EXAMPLE}"
             )
-        return merge(self.run, self._measurement)
+        return self._measurement
 
     @cached_property
     def _measurement(self) -> Measurement | None:
@@ -209,11 +247,7 @@ class ScanData:
         OSError
             When it cannot be written.
         """
-        path = Path(path)
-        if mode not in ("w-", "w"):
-            raise ValueError(f"mode is {mode!r}; give 'w-' or 'w'")
-        if mode == "w-" and path.exists():
-            raise OutputError(f"file {path} exists already; give mode='w' to replace it")
+        path = _free(path, mode)
         written = dt.datetime.now().astimezone().isoformat()
         tree = nexus_tree(
             self.run,
@@ -223,3 +257,88 @@ class ScanData:
         )
         write_tree(path, tree, compression=compression)
         return path
+
+    def to_xdi(
+        self, path: str | Path, *, mode: str = "w-", metadata: Mapping[str, Any] | None = None
+    ) -> Path:
+        """Write the merged spectrum as an XDI 1.0 file.
+
+        Parameters
+        ----------
+        mode : {"w-", "w"}
+            Refuse or replace an existing file.
+        metadata : mapping, optional
+            What the run does not say: ``{"Element": {"symbol": "Fe", "edge": "K"}}``.
+
+        Raises
+        ------
+        XDIError
+            When a word that XDI requires is not known, or there is no point; says how to
+            give it.
+        ValueError
+            When the run is no absorption spectrum.
+        OSError
+            When it cannot be written, or exists and mode is "w-".
+        """
+        text = xdi_text(self.run, self._spectrum_wanted(), metadata)
+        return _put(_free(path, mode), text.encode())
+
+    def to_csv(self, path: str | Path, *, mode: str = "w-", merged: bool = False) -> Path:
+        """Write a table as text, with units and metadata in lines behind ``#``.
+
+        Parameters
+        ----------
+        mode : {"w-", "w"}
+            Refuse or replace an existing file.
+        merged : bool
+            The spectrum of all sweeps with mu(E), instead of every event as it was read.
+        """
+        return _put(_free(path, mode), self._table(merged).csv().encode())
+
+    def to_parquet(self, path: str | Path, *, mode: str = "w-", merged: bool = False) -> Path:
+        """Write a table as a parquet file; options as for :meth:`to_csv`.
+
+        Units are metadata of the fields; the documents, as JSON, of the schema.
+        """
+        return _put(_free(path, mode), self._table(merged).parquet())
+
+    def to_dataframe(self, *, merged: bool = False) -> "pandas.DataFrame":
+        """A pandas DataFrame; its ``attrs`` hold units and documents.
+
+        Parameters
+        ----------
+        merged : bool
+            The spectrum of all sweeps with mu(E), instead of every event as it was read.
+        """
+        return self._table(merged).dataframe()
+
+    def to_xarray(self, *, merged: bool = False) -> "xarray.Dataset":
+        """An xarray Dataset over ``event``, or over ``energy`` where it is merged.
+
+        Parameters
+        ----------
+        merged : bool
+            The spectrum of all sweeps with mu(E), instead of every event as it was read.
+        """
+        return self._table(merged).dataset()
+
+    def _table(self, merged: bool) -> Table:
+        if not merged:
+            return events_table(self.run)
+        roles = self._spectrum_wanted().roles.channels
+        units = {role: self.units.get(key) or "" for role, key in roles.items()}
+        return spectrum_table(self.run, self.merged(), units)
+
+
+def _free(path: str | Path, mode: str) -> Path:
+    path = Path(path)
+    if mode not in ("w-", "w"):
+        raise ValueError(f"mode is {mode!r}; give 'w-' or 'w'")
+    if mode == "w-" and path.exists():
+        raise OutputError(f"file {path} exists already; give mode='w' to replace it")
+    return path
+
+
+def _put(path: Path, content: bytes) -> Path:
+    replace_file(path, content, sync=True)
+    return path

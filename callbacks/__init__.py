@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from .nxxas import NXxasWriter
     from .progress import ScanProgress
     from .tiled import TiledPublisher
+    from .xdi import XDIWriter
 
 _HOMES = {
     "Journal": "journal",
     "NXxasWriter": "nxxas",
     "ScanProgress": "progress",
     "TiledPublisher": "tiled",
+    "XDIWriter": "xdi",
 }
 
-__all__ = ["Journal", "NXxasWriter", "ScanProgress", "TiledPublisher"]
+__all__ = ["Journal", "NXxasWriter", "ScanProgress", "TiledPublisher", "XDIWriter"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,17 +11,15 @@ import numpy as np
 
 from beamline_ophyd.metadata import CHANNELS
 
+from .arrays import run_from_columns
 from .columns import TEXT
 from .hdf5 import open_to_read
 from .journal import loads
 from .nexus_parts import LAYOUT_ATTRIBUTE, LAYOUT_VERSION
-from .run import Run, RunBuilder, Stream, described
+from .problems import ReadError
+from .run import Run, Stream, described
 
 __all__ = ["ReadError", "read_run"]
-
-
-class ReadError(ValueError):
-    """A file that holds no run that can be read; the message says what was looked for."""
 
 
 def read_run(path: str | Path) -> tuple[Run, dict[str, str] | None]:
@@ -178,30 +176,7 @@ def _as_run(entry: h5py.Group, columns: dict[str, np.ndarray], units: dict[str, 
         start["Sample"] = {"name": sample}
     if element := _text(entry, "element/symbol"):
         start["Element"] = {"symbol": element, "edge": _text(entry, "edge/name")}
-    keys = {
-        role: {"source": f"{entry.name}", "dtype": "number", "shape": [], "units": units.get(role)}
-        for role in columns
-    }
-    builder = RunBuilder()
-    builder.add("start", start)
-    builder.add(
-        "descriptor",
-        {"uid": f"{uid}-primary", "run_start": uid, "name": "primary", "time": began,
-         "data_keys": keys, "configuration": {}},
-    )  # fmt: skip
-    page = {
-        "descriptor": f"{uid}-primary",
-        "seq_num": list(range(1, rows + 1)),
-        "time": [began] * rows,
-        "uid": [f"{uid}-{row + 1}" for row in range(rows)],
-        "data": columns,
-        "timestamps": {role: [began] * rows for role in columns},
-    }
-    builder.add("event_page", page)
-    builder.add(
-        "stop", {"uid": f"{uid}-stop", "run_start": uid, "time": began, "exit_status": "success"}
-    )
-    return builder.snapshot()
+    return run_from_columns(start, columns, units, source=str(entry.name))
 
 
 def _text(entry: h5py.Group, path: str) -> str | None:

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 
-__all__ = ["OutputError", "Problem"]
+__all__ = ["OutputError", "Problem", "ReadError"]
 
 
 class OutputError(OSError):
     """A run cannot be written where it should go; the message names the way out."""
+
+
+class ReadError(ValueError):
+    """A file that holds no run that can be read; the message says what was looked for."""
 
 
 @dataclass(frozen=True)
