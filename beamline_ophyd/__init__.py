@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .data import ScanData
+    from .writer import NeXusWriter
 
     __version__: str
 
-_HOMES = {"ScanData": "data"}
+_HOMES = {"NeXusWriter": "writer", "ScanData": "data"}
 
-__all__ = ["ScanData", "__version__"]
+__all__ = ["NeXusWriter", "ScanData", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -96,10 +96,22 @@ class ScanData:
 
     @classmethod
     def from_nexus(
-        cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None
+        cls,
+        path: str | Path,
+        *,
+        entry: str | None = None,
+        mapping: Mapping[str, Any] | None = None,
     ) -> "ScanData":
-        """Read a NeXus file: a finished one, one that still grows, or another program's NXxas."""
-        run, found = read_run(path)
+        """Read a NeXus file: a finished one, one that still grows, or another program's NXxas.
+
+        Parameters
+        ----------
+        entry : str, optional
+            Name of the entry, in a file that holds several.
+        mapping : mapping, optional
+            Role to data key, and ``mode``, where the file does not say them.
+        """
+        run, found = read_run(path, entry)
         return cls(run, found if mapping is None else mapping)
 
     @classmethod

@@ -22,7 +22,7 @@ from .run import Run, Stream, described
 __all__ = ["ReadError", "read_run"]
 
 
-def read_run(path: str | Path) -> tuple[Run, dict[str, str] | None]:
+def read_run(path: str | Path, entry: str | None = None) -> tuple[Run, dict[str, str] | None]:
     """The run in a NeXus file, finished or not.
 
     Parameters
@@ -30,6 +30,8 @@ def read_run(path: str | Path) -> tuple[Run, dict[str, str] | None]:
     path : path
         A file of this project, read back to the last bit, or an NXxas file of another
         program, of which the entry-level or instrument arrays are read.
+    entry : str, optional
+        Name of the entry; by default the one that the file shows first.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def read_run(path: str | Path) -> tuple[Run, dict[str, str] | None]:
         When it is no HDF5 file.
     """
     try:
-        return _read(path)
+        return _read(path, entry)
     except (ReadError, OSError):
         raise
     except Exception as error:  # h5py and json raise all kinds on damaged files
@@ -56,9 +58,9 @@ def read_run(path: str | Path) -> tuple[Run, dict[str, str] | None]:
         ) from error
 
 
-def _read(path: str | Path) -> tuple[Run, dict[str, str] | None]:
+def _read(path: str | Path, name: str | None) -> tuple[Run, dict[str, str] | None]:
     with open_to_read(path) as file:
-        entry = _entry(file, path)
+        entry = _entry(file, path, name)
         version: Any = entry.attrs.get(LAYOUT_ATTRIBUTE)
         if version is None:
             return _foreign(entry, path)
@@ -70,9 +72,11 @@ def _read(path: str | Path) -> tuple[Run, dict[str, str] | None]:
         return _own(_group(entry, "bluesky")), None
 
 
-def _entry(file: h5py.File, path: str | Path) -> h5py.Group:
-    default = file.attrs.get("default")
+def _entry(file: h5py.File, path: str | Path, wanted: str | None) -> h5py.Group:
+    default = file.attrs.get("default") if wanted is None else wanted
     names = [str(default)] if default is not None and default in file else list(file)
+    if wanted is not None and wanted not in file:
+        raise ReadError(f"{path} has no entry {wanted!r}; it has {', '.join(file) or 'none'}")
     for name in names:
         node = file[name]
         if isinstance(node, h5py.Group) and node.attrs.get("NX_class") == "NXentry":
