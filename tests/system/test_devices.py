@@ -4,7 +4,7 @@ import math
 import threading
 
 import pytest
-from ophyd.status import MoveStatus, StatusTimeoutError
+from ophyd.status import StatusTimeoutError
 from ophyd.utils.errors import DisconnectedError, LimitError
 
 from beamline_ophyd.devices import (
@@ -92,24 +92,6 @@ def test_a_second_move_fails_the_first(make, side):
     second = stage.x.set(-500.0)
     assert "sent elsewhere" in fails_with(first, MotionError)
     second.wait(DEADLINE_S)
-
-
-def test_ending_a_move_leaves_the_next_one_alone(make):
-    """The hang of ophyd's own class, without luck: see docs/decisions/0003.
-
-    The next move starts in the callback that ends this one, as a quick RunEngine does.
-    """
-    mono = make(Monochromator)
-    following: list[MoveStatus] = []
-    done = threading.Event()
-
-    def start_next(status):
-        following.append(mono.energy.set(7010.0))
-        following[0].add_callback(lambda _: done.set())
-
-    mono.energy.set(7005.0).add_callback(start_next)
-    assert done.wait(DEADLINE_S), "the second move never ended"
-    assert following[0].success
 
 
 def test_a_dead_server_fails_the_move_at_once(make, start_ioc):
