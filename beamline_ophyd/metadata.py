@@ -17,15 +17,28 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 __all__ = [
     "CHANNELS",
     "CONTRACT_KEY",
+    "COUNT_UNITS",
+    "DARK_STREAM",
+    "MERGE_STREAM",
     "Channel",
     "Roles",
     "RunMetadata",
     "XAFSContract",
+    "dark_key",
     "ev_per_count_key",
     "infer_roles",
 ]
 
 CONTRACT_KEY = "xafs"
+
+COUNT_UNITS = frozenset({"", "count", "counts", "cts", "photons"})
+"""Units, in lower case, of a channel that counts; other units are currents or rates."""
+
+DARK_STREAM = "dark"
+"""Stream that holds the dark current of the channels, see :func:`dark_key`."""
+
+MERGE_STREAM = "merge"
+"""Stream that holds the merge of the sweeps so far, an event a sweep."""
 
 Mode = Literal["transmission", "fluorescence", "electron yield"]
 
@@ -61,6 +74,17 @@ def ev_per_count_key(data_key: str) -> str:
     converter are not themselves Poisson distributed, so without it no error is given.
     """
     return f"{data_key}_ev_per_count"
+
+
+def dark_key(data_key: str) -> str:
+    """Name under which the stream :data:`DARK_STREAM` has the dark current of a channel.
+
+    It has one event at most: counts/s of a channel in counts, to be taken from its counts
+    after multiplication by the dwell time, and else a value in the channel's own units, to
+    be taken from it as it is. The timestamps tell when it was measured, which may be before
+    the run: it is good until it gets old or a gain changes.
+    """
+    return f"{data_key}_dark"
 
 
 class _Model(BaseModel):

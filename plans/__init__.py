@@ -16,6 +16,7 @@ from ._preprocessors import (
     shutter_wrapper,
 )
 from ._steps import DeviceError
+from .dark import dark_current_wrapper, record_dark_current
 from .xafs import xafs_scan
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "abort_reason_wrapper",
     "baseline_wrapper",
     "check_before_run_wrapper",
+    "dark_current_wrapper",
+    "record_dark_current",
     "sample_name_wrapper",
     "shutter_wrapper",
     "xafs_scan",

@@ -128,3 +128,12 @@ def _descriptor(uid, roles, ev_per_count):
         "configuration": configuration,
         "hints": {key: {"fields": [key]} for key in data_keys},
     }
+
+
+def of(documents, name, stream=None):
+    """The documents of one kind; of events, those of one stream."""
+    found = [doc for kind, doc in documents if kind == name]
+    if stream is None:
+        return found
+    descriptors = {d["uid"] for d in of(documents, "descriptor") if d["name"] == stream}
+    return [doc for doc in found if doc["descriptor"] in descriptors]

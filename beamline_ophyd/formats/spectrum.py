@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from beamline_ophyd.metadata import Roles, RunMetadata, ev_per_count_key, infer_roles
+from beamline_ophyd.metadata import COUNT_UNITS, Roles, RunMetadata, ev_per_count_key, infer_roles
 
 from .run import Run, Stream, configuration_of
 
@@ -32,7 +32,6 @@ CHANNEL_ROLES = {
 MAPPING_EXAMPLE = '{"energy": "mono_energy", "i0": "I0", "itrans": "It"}'
 
 _EV = {"ev": 1.0, "kev": 1000.0}
-_COUNTS = {"", "count", "counts", "cts", "photons"}
 
 
 @dataclass(frozen=True)
@@ -293,7 +292,7 @@ def _dwell(stream: Stream, roles: Roles, sums: _Sums) -> np.ndarray | None:
 
 
 def _is_counts(stream: Stream, key: str) -> bool:
-    return (stream.units(key) or "").lower() in _COUNTS
+    return (stream.units(key) or "").lower() in COUNT_UNITS
 
 
 def _ev_per_count(run: Run, stream: Stream, key: str) -> np.ndarray | None:

@@ -2,11 +2,9 @@ import threading
 
 import numpy as np
 import pytest
-from bluesky import RunEngine
 from bluesky.preprocessors import finalize_wrapper
-from ophyd import Component as Cpt
-from ophyd import Device, Signal
-from ophyd.sim import SynAxis, SynSignal
+from ophyd import Signal
+from ophyd.sim import SynSignal
 from ophyd.status import Status
 
 from beamline_ophyd.grid import GridError, energy_grid
@@ -21,64 +19,10 @@ from beamline_ophyd.plans import (
     xafs_scan,
 )
 
+from ..runs import of
+from .doubles import Gate, Stuck, Timed
+
 SHORT = {"bounds": [-10, 0, 5], "steps": [2, 0.5], "times": [0.5, 2.0]}
-
-
-class Timed(Device):
-    """A detector with a dwell time, whose counts are that time."""
-
-    preset_time = Cpt(Signal, value=0.0, kind="omitted")
-    counts = Cpt(Signal, value=0.0, kind="hinted")
-
-    def __init__(self, name):
-        super().__init__("", name=name)
-        self.counts.name = name
-
-    def trigger(self):
-        self.counts.put(self.preset_time.get())
-        status = Status(self)
-        status.set_finished()
-        return status
-
-
-class Stuck(SynAxis):
-    """A fast axis that never arrives."""
-
-    def __init__(self):
-        super().__init__(name="slow")
-        self.velocity.put(1e9)
-        self.acceleration.put(0)
-
-    def set(self, value):
-        return Status(self)
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    monkeypatch.setattr(_steps, "MARGIN_S", 0.2)
-
-
-@pytest.fixture
-def engine():
-    run_engine = RunEngine({}, context_managers=[])
-    documents = []
-    run_engine.subscribe(lambda name, doc: documents.append((name, doc)))
-    run_engine.documents = documents
-    return run_engine
-
-
-@pytest.fixture
-def energy():
-    return SynAxis(name="energy")
-
-
-@pytest.fixture
-def detectors():
-    return [Timed("i0"), Timed("it")]
-
-
-def of(documents, name):
-    return [doc for kind, doc in documents if kind == name]
 
 
 def test_a_scan_measures_every_point_of_its_grid(engine, energy, detectors):
@@ -162,18 +106,6 @@ def test_an_axis_that_never_arrives_fails_by_name(engine, detectors, impatient):
 def test_limits_follow_from_the_speed():
     assert _steps.Speed(velocity=2.0, acceleration_s=0.5).limit_s(10.0) == 2 * (5 + 1) + 10
     assert _steps.Speed().limit_s(10.0) == 60.0
-
-
-class Gate(Signal):
-    """A shutter that remembers its commands."""
-
-    def __init__(self):
-        super().__init__(name="gate", value="close")
-        self.history = []
-
-    def set(self, value, **kwargs):
-        self.history.append(value)
-        return super().set(value, **kwargs)
 
 
 def test_the_shutter_is_open_during_the_run_only(engine, energy, detectors):
