@@ -1,6 +1,7 @@
 """Commands on what is measured: journals and files."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,21 +12,168 @@ from ._app import Json, app, say
 __all__ = []
 
 
+class Form(StrEnum):
+    """What a run can be exported as."""
+
+    nxxas = "nxxas"
+    xdi = "xdi"
+    csv = "csv"
+    parquet = "parquet"
+
+
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Data folder of the Tiled server on this machine.",
+        show_default="~/.local/share/beamline-ophyd/tiled",
+    ),
+]
+Uri = Annotated[str | None, typer.Option(help="Address of another Tiled server.")]
+Journals = Annotated[
+    Path | None, typer.Option(help="Folder of journals.", show_default="FOLDER/../journal")
+]
+Roles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--role",
+        help="Which data key plays a part, such as energy=mono_energy or i0=I0, and mode=...; "
+        "for runs that do not say it.",
+    ),
+]
+
+
+@app.command()
+def export(
+    run: Annotated[str, typer.Argument(help="NeXus file, XDI file, journal, or uid of a run.")],
+    to: Annotated[Form, typer.Option(help="Form of the new file.")],
+    out: Annotated[
+        Path, typer.Option(help="File to write, or folder for one of the usual name.")
+    ] = Path(),
+    merged: Annotated[
+        bool,
+        typer.Option(
+            "--merged", help="For tables: the spectrum of all sweeps with mu, not every event."
+        ),
+    ] = False,
+    role: Roles = None,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="For XDI: what the run does not say, such as Mono.d_spacing=3.1356.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    folder: Folder = None,
+    journals: Journals = None,
+    uri: Uri = None,
+    as_json: Json = False,
+) -> None:
+    """Write a run, from a file, its journal or Tiled, as a file of another form."""
+    from beamline_ophyd.callbacks._naming import FileNames
+    from beamline_ophyd.serving.lookup import find_run
+
+    data = find_run(run, folder=folder, journals=journals, uri=uri, mapping=pairs(role, "--role"))
+    suffix = {"nxxas": ".nxs"}.get(to.value, f".{to.value}")
+    path = out / FileNames(suffix=suffix).path(data.run.start) if out.is_dir() else out
+    mode = "w" if force else "w-"
+    if to is Form.nxxas:
+        path = data.to_nexus(path, mode=mode)
+    elif to is Form.xdi:
+        path = data.to_xdi(path, mode=mode, metadata=families(metadata))
+    elif to is Form.csv:
+        path = data.to_csv(path, mode=mode, merged=merged)
+    else:
+        path = data.to_parquet(path, mode=mode, merged=merged)
+    say(f"run {data.uid} is in {path}")
+    if as_json:
+        typer.echo(json.dumps({"uid": data.uid, "file": str(path)}))
+
+
+def pairs(given: list[str] | None, option: str) -> dict[str, str] | None:
+    """Options of the form KEY=VALUE; None where there are none."""
+    if not given:
+        return None
+    found: dict[str, str] = {}
+    for item in given:
+        key, _, value = item.partition("=")
+        if not key or not value:
+            raise typer.BadParameter(f"{item!r} is no KEY=VALUE", param_hint=option)
+        found[key] = value
+    return found
+
+
+def families(given: list[str] | None) -> dict[str, dict[str, str]]:
+    """Options of the form FAMILY.KEY=VALUE as families of XDI."""
+    found: dict[str, dict[str, str]] = {}
+    for key, value in (pairs(given, "--set") or {}).items():
+        family, dot, tag = key.partition(".")
+        if not dot:
+            raise typer.BadParameter(f"{key!r} is no FAMILY.KEY", param_hint="--set")
+        found.setdefault(family, {})[tag] = value
+    return found
+
+
 @app.command()
 def replay(
     journal: Annotated[Path, typer.Argument(help="Journal of one or more runs.")],
-    folder: Annotated[
-        Path | None, typer.Option(help="Data folder of the Tiled server on this machine.")
+    folder: Folder = None,
+    uri: Uri = None,
+    files: Annotated[
+        Path | None,
+        typer.Option(help="Write the run's NXxas file into this folder, and leave Tiled alone."),
     ] = None,
-    uri: Annotated[str | None, typer.Option(help="Address of another Tiled server.")] = None,
 ) -> None:
-    """Put a journal's runs into Tiled; what Tiled holds complete already is left alone."""
+    """Put a journal's runs into Tiled, or a file; what Tiled holds complete is left alone."""
+    if files is not None:
+        from beamline_ophyd.callbacks.nxxas import rebuild
+
+        say(f"{rebuild(journal, files)} is written")
+        return
     from beamline_ophyd.serving import connect
     from beamline_ophyd.serving.runs import replay as put
 
     with connect(uri, folder=folder, write=True) as client:
         for uid in put(journal, client):
             say(f"{uid} is in Tiled at {client.uri}")
+
+
+@app.command()
+def repair(
+    file: Annotated[
+        Path, typer.Argument(help="NeXus file, also a .part.", exists=True, dir_okay=False)
+    ],
+    journals: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Journal of the run, or folder of journals.", show_default="FOLDER/../journal"
+        ),
+    ] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Make a damaged or unfinished file whole from its journal, or save what it still holds."""
+    from beamline_ophyd.formats.validate import validate_file
+    from beamline_ophyd.repair import repair_file
+    from beamline_ophyd.serving.lookup import journal_folder
+
+    done = repair_file(file, journals or [journal_folder(folder)])
+    if done.kept is None:
+        say(f"{file}: nothing to repair, {done.points} points")
+    else:
+        source = f"the journal {done.source}" if done.source else "what the file still held"
+        say(f"{done.path}: {done.points} points, from {source}; before: {done.kept}")
+    for path in done.lost:
+        say(f"lost: {path}")
+    problems = [str(problem) for problem in validate_file(done.path)]
+    for problem in problems:
+        say(f"problem: {problem}")
+    if as_json:
+        said = {"file": str(done.path), "points": done.points, "lost": list(done.lost)}
+        said |= {"journal": str(done.source or ""), "problems": problems}
+        typer.echo(json.dumps(said))
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command()

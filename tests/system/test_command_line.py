@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from beamline_ophyd import ScanData
 from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.serving import TiledServer, connect
 
@@ -22,6 +23,15 @@ def test_replay_puts_a_journal_into_tiled_once(beamline, tmp_path, xafs_document
         with connect(server.uri, server.keys.reader) as client:
             assert list(client.runs) == [uid]
             assert len(client.runs[uid]["primary"].read()["I0"]) == 20
+        # Not from a journal: the folder of journals beside the server's is not there.
+        xdi = tmp_path / "a.xdi"
+        result = beamline(
+            "export", uid, "--to", "xdi", "--out", xdi, "--folder", server.folder.root
+        )
+        assert result.returncode == 0, result.stderr
+        assert ScanData.from_xdi(xdi).mu()[0].tobytes() == (
+            ScanData.from_documents(documents).mu()[0].tobytes()
+        )
 
 
 def test_validate_tells_what_is_wrong(beamline, tmp_path):
@@ -32,7 +42,9 @@ def test_validate_tells_what_is_wrong(beamline, tmp_path):
     assert len(json.loads(result.stdout)["problems"]) >= 1
 
 
-@pytest.mark.parametrize("command", ["demo", "ioc", "tiled", "shell", "validate", "replay"])
+@pytest.mark.parametrize(
+    "command", ["demo", "ioc", "tiled", "shell", "validate", "replay", "export", "repair"]
+)
 def test_every_command_has_help(beamline, command):
     result = beamline(command, "--help")
     assert result.returncode == 0

@@ -1,0 +1,169 @@
+import h5py
+import numpy as np
+import pytest
+
+from beamline_ophyd import ScanData
+from beamline_ophyd.callbacks import Journal, NXxasWriter
+from beamline_ophyd.formats.problems import ReadError
+from beamline_ophyd.formats.salvage import salvage
+from beamline_ophyd.formats.validate import validate_file
+from beamline_ophyd.repair import find_journal, repair_file
+
+
+@pytest.fixture
+def kept(xafs_documents, tmp_path):
+    """A run's data, file and journal folder: kept(points=12)."""
+
+    def make(**options):
+        documents = xafs_documents(**options)
+        journal = Journal(tmp_path / "journal")
+        for item in documents:
+            journal(*item)
+        data = ScanData.from_documents(documents)
+        return data, data.to_nexus(tmp_path / "a.nxs", compression=4), journal.folder
+
+    return make
+
+
+def truncate(path, share):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+
+
+def test_whole_file_is_left_alone(kept):
+    _, path, folder = kept()
+    before = path.read_bytes()
+    done = repair_file(path, [folder])
+    assert (done.path, done.kept, done.points) == (path, None, 12)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.999])
+def test_damaged_file_is_made_again_from_its_journal(kept, share):
+    data, path, folder = kept()
+    truncate(path, share)
+    journals = [folder] if share > 0.5 else [folder / f"{data.uid}.jsonl"]
+    done = repair_file(path, journals)
+    assert done.path == path
+    assert done.kept is not None
+    assert done.kept.name == "a.nxs.damaged"
+    assert done.source == folder / f"{data.uid}.jsonl"
+    assert ScanData.from_nexus(path) == data
+    assert validate_file(path) == []
+
+
+def test_part_of_a_run_whose_process_died(xafs_documents, tmp_path):
+    documents = xafs_documents(exit_status=None, taken=9)
+    writer = NXxasWriter(tmp_path / "files", template="run", flush_interval=0.01)
+    (tmp_path / "files").mkdir()
+    journal = Journal(tmp_path / "journal")
+    for item in documents[:8]:
+        journal(*item)
+        writer(*item)
+    assert writer.wait(30)
+    journal(*documents[8])
+    part = tmp_path / "files" / "run.nxs.part"
+    (tmp_path / "there.nxs.part").write_bytes(part.read_bytes())
+    done = repair_file(tmp_path / "there.nxs.part", [tmp_path / "journal"])
+    assert done.path == tmp_path / "there.nxs"
+    assert done.points == 7
+    assert validate_file(done.path) == []
+    # Without the journal, all that was flushed.
+    (tmp_path / "again.nxs.part").write_bytes(part.read_bytes())
+    done = repair_file(tmp_path / "again.nxs.part")
+    assert (done.points, done.source, done.lost) == (6, None, ())
+    with h5py.File(done.path) as file:
+        status: object = file["entry/bluesky/exit_status"]
+        assert isinstance(status, h5py.Dataset)
+        assert status.asstr()[()] == "unknown"
+    assert writer.close(30)
+
+
+def test_fuller_file_goes_before_a_journal_that_lost_lines(kept):
+    data, path, folder = kept()
+    journal = folder / f"{data.uid}.jsonl"
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:6]))
+    with h5py.File(path, "a") as file:
+        file["entry"].attrs["default"] = "nowhere"
+    done = repair_file(path, [folder])
+    assert (done.source, done.points) == (None, 12)
+    assert ScanData.from_nexus(path) == data
+
+
+def test_taken_name_is_kept(kept):
+    data, path, folder = kept()
+    part = path.rename(path.with_name("a.nxs.part"))
+    truncate(part, 0.9)
+    path.write_text("mine")
+    done = repair_file(part, [folder])
+    assert path.read_text() == "mine"
+    assert ScanData.from_nexus(done.path) == data
+    assert done.path.name == "a-2.nxs"
+
+
+def test_file_that_was_cut_off_gives_what_is_before_the_cut(kept):
+    data, path, _ = kept(points=9000)
+    whole = path.read_bytes()
+    found = []
+    for share in (0.2, 0.5, 0.8, 0.9, 0.95, 0.99, 1.0):
+        path.write_bytes(whole[: int(share * len(whole))])
+        try:
+            salvaged = salvage(path)
+        except ReadError:
+            found.append(0)
+            continue
+        stream = salvaged.run.streams.get("primary")
+        found.append(0 if stream is None else len(stream) * len(stream.columns))
+        for key, values in ({} if stream is None else stream.columns).items():
+            np.testing.assert_array_equal(values, data.columns[key][: len(values)])
+        assert bool(salvaged.lost) is (share < 1)
+    assert found == sorted(found)
+    assert found[-1] == 9000 * 5
+    assert found[-2] > 0
+
+
+def test_lost_column_costs_only_itself(kept):
+    data, path, _ = kept()
+    with h5py.File(path, "a") as file:
+        del file["entry/bluesky/streams/primary/data/It"]
+        file["entry/bluesky/streams/primary/data/It"] = "nothing"
+        del file["entry/bluesky/documents/start"]
+        del file["entry/bluesky/documents/descriptors"]
+        del file["entry/bluesky/streams/primary/seq_num"]
+    found = salvage(path)
+    stream = found.run.streams["primary"]
+    assert stream.columns["I0"].tobytes() == data.columns["I0"].tobytes()
+    assert "It" not in stream.columns
+    assert stream.seq_num.tolist() == list(range(1, 13))
+    assert found.run.uid == data.uid
+    assert "/entry/bluesky/streams/primary/data/It" in found.lost
+    done = repair_file(path)
+    assert done.points == 12
+    assert validate_file(done.path, application=False) == []
+
+
+def test_no_damaged_byte_stops_a_repair(kept, tmp_path):
+    _, path, _ = kept()
+    whole, random = path.read_bytes(), np.random.default_rng(2)
+    outcomes = set()
+    for number in range(60):
+        damaged = bytearray(whole)
+        for place in random.integers(0, len(whole), 30):
+            damaged[place] = random.integers(256)
+        place = tmp_path / f"{number}.nxs"
+        place.write_bytes(damaged)
+        try:
+            done = repair_file(place)
+        except ReadError as error:
+            outcomes.add("nothing" in str(error))
+        else:
+            outcomes.add(done.points)
+            assert done.points <= 12
+    assert outcomes & {12}
+
+
+def test_what_is_no_hdf5_file_and_has_no_journal(tmp_path):
+    (tmp_path / "a.nxs").write_bytes(b"\x89HDF\r\n\x1a\n\x00")
+    with pytest.raises(ReadError, match="no journal of its run is known; name its folder"):
+        repair_file(tmp_path / "a.nxs")
+    assert find_journal(tmp_path / "a.nxs", [tmp_path]) is None
