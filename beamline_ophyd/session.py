@@ -10,7 +10,7 @@ The same in IPython, Jupyter and scripts. Nothing connects before :func:`start`.
 import contextlib
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,17 +21,7 @@ from bluesky.utils import PersistentDict
 
 from beamline_ophyd import plans
 from beamline_ophyd.callbacks import Journal, NXxasWriter, ScanProgress, TiledPublisher
-from beamline_ophyd.devices import (
-    BeamlineConnectionError,
-    IonChambers,
-    Monochromator,
-    SampleStage,
-    Shutter,
-    Simulation,
-    StorageRing,
-    connect,
-    disconnect,
-)
+from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
 from beamline_ophyd.serving import DataFolder
 
 __all__ = ["Session", "start", "use_loopback_by_default"]
@@ -43,7 +33,13 @@ SIMULATED_MD = {
     "Facility": {"name": "beamline-ophyd simulator", "xray_source": "simulated undulator"},
 }
 
+SIMULATION = "simulation"  # the device whose presence says that data are simulated
+
 CLOSE_TIMEOUT_S = 20.0
+
+
+def _part(name: str, what: str) -> Any:
+    return property(lambda self: self.beamline.get(name), doc=f"{what}; None where there is none.")
 
 
 @dataclass(frozen=True)
@@ -54,30 +50,29 @@ class Session:
     ----------
     RE : bluesky.RunEngine
         With persistent metadata, so that scan_id goes on counting.
-    mono, chambers, shutter, stage, ring : ophyd.Device
-        The beamline.
-    simulation : Simulation or None
-        Control of the simulation; None at a real beamline.
+    beamline : Beamline
+        All devices, by name and by label: ``session.beamline["mono"]``.
     journal, writer, publisher
         Journal, NXxas writer, and Tiled publisher or None.
     """
 
     RE: RunEngine
-    mono: Monochromator
-    chambers: IonChambers
-    shutter: Shutter
-    stage: SampleStage
-    ring: StorageRing
-    simulation: Simulation | None
+    beamline: Beamline
     journal: Journal
     writer: NXxasWriter
     publisher: TiledPublisher | None
 
+    mono = _part("mono", "The monochromator")
+    chambers = _part("chambers", "The ion chambers on their scaler")
+    shutter = _part("shutter", "The photon shutter, opened for every run")
+    stage = _part("stage", "The sample stage")
+    ring = _part("ring", "The storage ring")
+    simulation = _part("simulation", "Control of the simulation")
+
     @property
     def devices(self) -> list[Any]:
         """All devices of the session."""
-        found = [self.mono, self.chambers, self.shutter, self.stage, self.ring, self.simulation]
-        return [device for device in found if device is not None]
+        return self.beamline.devices
 
     @property
     def i0(self) -> Any:
@@ -101,8 +96,9 @@ class Session:
 
         names = {"bp": bp, "bps": bps, "session": self}
         names |= {name: getattr(plans, name) for name in plans.__all__}
-        for name in ("RE", "mono", "shutter", "stage", "ring", "i0", "it", "ir"):
-            names[name] = getattr(self, name)
+        names |= {"RE": self.RE} | {name: self.beamline[name] for name in self.beamline}
+        if self.chambers is not None:
+            names |= {"i0": self.i0, "it": self.it, "ir": self.ir}
         return names
 
     def wait(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
@@ -123,7 +119,7 @@ class Session:
         Channel Access warns when a server goes that is still in use, and may crash when a
         program ends that still is a client.
         """
-        disconnect(*self.devices)
+        self.beamline.disconnect()
 
     def abort_paused(self, reason: str) -> bool:
         """Abort a run that is paused, with its clean-up; whether there was one."""
@@ -152,6 +148,7 @@ class Session:
 def start(
     prefix: str = "BL02:",
     *,
+    devices: str | Path = SIMULATOR,
     folder: str | Path | None = None,
     files: str | Path | None = None,
     tiled: tuple[str, str] | None = None,
@@ -165,7 +162,11 @@ def start(
     Parameters
     ----------
     prefix : str
-        Prefix of the beamline's PVs.
+        Prefix of the beamline's PVs: what ``$(P)`` in its file stands for.
+    devices : path
+        The beamline's YAML file, see :func:`beamline_ophyd.devices.load_beamline`. A session
+        uses the devices that it calls mono, chambers, shutter and stage, and reads what is
+        labelled "baseline" before and after every run.
     folder : path, optional
         Where journals, files and the RunEngine's metadata go; by default the user's data
         folder, see :func:`beamline_ophyd.serving.default_folder`.
@@ -188,15 +189,18 @@ def start(
     ------
     BeamlineConnectionError
         When the beamline does not answer.
+    BeamlineFileError
+        For a file that cannot be used.
     """
-    mono = Monochromator(prefix, name="mono")
-    chambers = IonChambers(prefix, name="chambers")
-    shutter = Shutter(prefix, name="shutter")
-    stage = SampleStage(prefix, name="stage")
-    ring = StorageRing(prefix, name="ring")
-    simulation = Simulation(prefix, name="simulation")
-    connect(mono, chambers, shutter, stage, ring, timeout=timeout)
-    simulated = _answers(simulation)
+    beamline = load_beamline(devices, P=prefix)
+    engine = RunEngine({})  # whose event loop connects devices of ophyd-async
+    try:
+        missing = set(beamline.connect(timeout)) - {SIMULATION}
+    except BaseException:
+        engine.loop.call_soon_threadsafe(engine.loop.stop)
+        raise
+    if missing:
+        logger.warning("not connected, and so not in this session: %s", ", ".join(sorted(missing)))
 
     served = DataFolder.at(None if folder is None else Path(folder) / "tiled", files)
     if files is None and (state := served.running()) is not None:
@@ -217,12 +221,14 @@ def start(
     )
 
     metadata: Any = PersistentDict(str(home / "metadata"))
-    engine = RunEngine(metadata)
-    engine.md["Beamline"] = {"name": prefix.rstrip(":")}
+    metadata["versions"] = engine.md["versions"]
+    engine.md = metadata
+    simulator = Path(devices) == SIMULATOR
+    engine.md["Beamline"] = {"name": prefix.rstrip(":") if simulator else Path(devices).stem}
     # Set anew at each start, so that a real beamline never inherits a simulation's words.
     for key in SIMULATED_MD:
         engine.md.pop(key, None)
-    engine.md.update(SIMULATED_MD if simulated else {})
+    engine.md.update(SIMULATED_MD if SIMULATION in beamline else {})
     engine.md.update(md or {})
     engine.subscribe(journal)
     engine.subscribe(writer)
@@ -237,39 +243,26 @@ def start(
         journal.preflight(num_points=points)
         writer.preflight({**engine.md, **expected, **run_md}, num_points=points)
 
-    # Innermost first: the checks come before the shutter opens.
-    baseline: Any = [ring, stage, mono.bragg, *([simulation] if simulated else [])]
-    in_beam: Any = stage.sample
-    gate: Any = shutter
-    engine.preprocessors += [
-        partial(plans.sample_name_wrapper, name=in_beam),
-        # bluesky keeps the reason to itself when a plan closes its run, as nearly all do.
-        partial(plans.abort_reason_wrapper, reason=lambda: getattr(engine, "_reason", "")),
-        lambda plan: plans.check_before_run_wrapper(plan, check),
-        partial(plans.shutter_wrapper, shutter=gate),
-        partial(plans.baseline_wrapper, devices=baseline),
-    ]
+    engine.preprocessors += _wrappers(beamline, engine, check)
     return Session(
-        RE=engine,
-        mono=mono,
-        chambers=chambers,
-        shutter=shutter,
-        stage=stage,
-        ring=ring,
-        simulation=simulation if simulated else None,
-        journal=journal,
-        writer=writer,
-        publisher=publisher,
+        RE=engine, beamline=beamline, journal=journal, writer=writer, publisher=publisher
     )
 
 
-def _answers(simulation: Simulation) -> bool:
-    # The other PVs of the prefix have connected, so these would have by now.
-    try:
-        connect(simulation, timeout=1.0)
-    except BeamlineConnectionError:
-        return False
-    return True
+def _wrappers(
+    beamline: Beamline, engine: RunEngine, check: Callable[[Mapping[str, Any]], None]
+) -> list[Any]:
+    """What every plan gets around it; innermost first, so that checks precede the shutter."""
+    # bluesky keeps the reason to itself when a plan closes its run, as nearly all do.
+    reason = partial(plans.abort_reason_wrapper, reason=lambda: getattr(engine, "_reason", ""))
+    wrappers = [reason, lambda plan: plans.check_before_run_wrapper(plan, check)]
+    if (in_beam := getattr(beamline.get("stage"), "sample", None)) is not None:
+        wrappers.insert(0, partial(plans.sample_name_wrapper, name=in_beam))
+    if (gate := beamline.get("shutter")) is not None:
+        wrappers.append(partial(plans.shutter_wrapper, shutter=gate))
+    if baseline := beamline.labelled("baseline"):
+        wrappers.append(partial(plans.baseline_wrapper, devices=baseline))
+    return wrappers
 
 
 def _running(served: DataFolder) -> tuple[str, str] | None:

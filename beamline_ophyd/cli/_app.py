@@ -1,10 +1,11 @@
 """What all commands share: the program, and words for people."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["Json", "Prefix", "app", "say"]
+__all__ = ["Devices", "Json", "Prefix", "app", "say"]
 
 app = typer.Typer(
     help="An X-ray absorption beamline: device server, scans, NXxas files, Tiled.",
@@ -14,6 +15,12 @@ app = typer.Typer(
 )
 
 Prefix = Annotated[str, typer.Option(help="Prefix of the beamline's PVs.")]
+Devices = Annotated[
+    Path | None,
+    typer.Option(
+        "--devices", help="YAML file of the beamline's devices.", show_default="the simulator's"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._app import Prefix, app, say
+from ._app import Devices, Prefix, app, say
 
 __all__ = []
 
@@ -14,6 +14,7 @@ __all__ = []
 @app.command()
 def shell(
     prefix: Prefix = "BL02:",
+    devices: Devices = None,
     folder: Annotated[
         Path | None,
         typer.Option(
@@ -31,9 +32,10 @@ def shell(
 
     logging.getLogger("bluesky").addFilter(_tell_briefly)
     use_loopback_by_default()
-    session = start(prefix, folder=folder)
+    options = {} if devices is None else {"devices": devices}
+    session = start(prefix, folder=folder, **options)
     try:
-        _interactive(session, prefix, command)
+        _interactive(session, command)
     finally:
         paused = session.RE.state == "paused"
         session.close()
@@ -55,14 +57,15 @@ def _tell_briefly(record: logging.LogRecord) -> bool:
     return True
 
 
-def _interactive(session: Any, prefix: str, command: str | None) -> None:
+def _interactive(session: Any, command: str | None) -> None:
     import IPython
     from traitlets.config import Config
 
     config = Config()
+    names = [*session.beamline, *(["i0", "it", "ir"] if session.chambers is not None else [])]
     config.TerminalInteractiveShell.banner2 = (
-        f"Beamline {prefix.rstrip(':')}: "
-        "RE, mono, i0, it, ir, shutter, stage, ring and the plans are ready.\n"
+        f"Beamline {session.RE.md['Beamline']['name']}: "
+        f"RE, {', '.join(names)} and the plans are ready.\n"
         'Try   RE(xafs_scan([i0, it, ir], mono.energy, "Fe-K"))\n'
     )
     arguments = [] if command is None else ["-c", command]

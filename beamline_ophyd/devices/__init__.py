@@ -7,22 +7,28 @@
 """
 
 from ._axis import Axis, MotionError
+from ._beamline import SIMULATOR, Beamline, BeamlineFileError, load_beamline
 from ._connect import BeamlineConnectionError, connect, disconnect
 from ._ion_chambers import CountError, IonChamber, IonChambers
 from ._monochromator import Monochromator
+from ._pvs import PVNameError, with_pvs
 from ._sample_stage import SampleStage
 from ._shutter import Shutter, ShutterError
 from ._simulation import Simulation
 from ._storage_ring import StorageRing
 
 __all__ = [
+    "SIMULATOR",
     "Axis",
+    "Beamline",
     "BeamlineConnectionError",
+    "BeamlineFileError",
     "CountError",
     "IonChamber",
     "IonChambers",
     "Monochromator",
     "MotionError",
+    "PVNameError",
     "SampleStage",
     "Shutter",
     "ShutterError",
@@ -30,4 +36,6 @@ __all__ = [
     "StorageRing",
     "connect",
     "disconnect",
+    "load_beamline",
+    "with_pvs",
 ]

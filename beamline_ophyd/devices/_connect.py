@@ -1,5 +1,6 @@
 """Waiting for PVs, saying what to do when they do not come, and leaving them."""
 
+import inspect
 import os
 import time
 from collections.abc import Iterator
@@ -17,8 +18,9 @@ def connect(*devices: Any, timeout: float = 5.0) -> None:
 
     Parameters
     ----------
-    *devices : ophyd.Device
-        Any ophyd devices.
+    *devices : device
+        Any devices of ophyd and of ophyd-async; the latter connect in the event loop of a
+        RunEngine, which has to be there.
     timeout : float
         Seconds for all of them together.
 
@@ -29,10 +31,15 @@ def connect(*devices: Any, timeout: float = 5.0) -> None:
     """
     deadline = time.monotonic() + timeout
     for device in devices:
+        left = max(deadline - time.monotonic(), 0.1)
+        if _is_async(device):
+            _connect_async(device, left)
+            continue
         try:
-            device.wait_for_connection(timeout=max(deadline - time.monotonic(), 0.1))
+            device.wait_for_connection(timeout=left)
         except TimeoutError:
-            raise BeamlineConnectionError(not_connected(*devices)) from None
+            there = [other for other in devices if not _is_async(other)]
+            raise BeamlineConnectionError(not_connected(*there)) from None
 
 
 def disconnect(*devices: Any) -> None:
@@ -44,15 +51,32 @@ def disconnect(*devices: Any) -> None:
 
     Parameters
     ----------
-    *devices : ophyd.Device
-        Any ophyd devices, connected or not.
+    *devices : device
+        Any devices, connected or not; those of ophyd-async need no leaving.
     """
     for device in devices:
+        if _is_async(device):
+            continue
         pvs = list(_pvs(device))
         device.destroy()
         for pv in pvs:
             if pv.chid is None:  # cleared, and its subscriptions with it; other signals may go on
                 pv._monref = pv._monref_mask = None
+
+
+def _is_async(device: Any) -> bool:
+    return inspect.iscoroutinefunction(getattr(device, "connect", None))
+
+
+def _connect_async(device: Any, timeout: float) -> None:
+    # Only whoever has such a device loads what it needs.
+    from bluesky.run_engine import call_in_bluesky_event_loop
+    from ophyd_async.core import NotConnectedError
+
+    try:
+        call_in_bluesky_event_loop(device.connect(timeout=timeout), timeout + 1.0)
+    except (NotConnectedError, TimeoutError) as error:
+        raise BeamlineConnectionError(f"{device.name} is not connected: {error}") from error
 
 
 def _signals(device: Any) -> Iterator[tuple[str, Any]]:

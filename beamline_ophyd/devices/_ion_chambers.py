@@ -47,10 +47,11 @@ class IonChamber(Device):
     def rename(self, name: str) -> None:
         """Give the chamber and its data keys a name of their own."""
         self.name = name
-        for attribute in ("gas", "length", "gain"):
+        for attribute in self.component_names:
             getattr(self, attribute).name = f"{name}_{attribute}"
         self.counts.name = name
-        self.ev_per_count.name = ev_per_count_key(name)
+        if self.ev_per_count is not None:
+            self.ev_per_count.name = ev_per_count_key(name)
 
     @property
     def preset_time(self) -> EpicsSignal:
@@ -100,7 +101,7 @@ class IonChambers(Device):
         super().__init__(prefix, name=name, **kwargs)
         for chamber, data_key in ((self.i0, "I0"), (self.it, "It"), (self.ir, "Ir")):
             chamber.rename(data_key)
-        self.stage_sigs = {self.count_mode: "OneShot"}
+        self.stage_sigs = {} if self.count_mode is None else {self.count_mode: "OneShot"}
         self._pending = Pending[Action](self.count)
         self._lock = threading.Lock()
         self._shared: Action | None = None
@@ -112,7 +113,7 @@ class IonChambers(Device):
         Not when the scaler is away: there is nothing to restore then.
         """
         self.stop()
-        if not self.count_mode.connected:
+        if not self.count.connected:
             self._original_vals.clear()
         return super().unstage()
 

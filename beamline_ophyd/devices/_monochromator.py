@@ -16,6 +16,6 @@ class Monochromator(Device):
     """
 
     energy = Cpt(Axis, "MONO:ENERGY", kind="hinted")
-    bragg = Cpt(Axis, "MONO:BRAGG")
+    bragg = Cpt(Axis, "MONO:BRAGG", labels={"baseline"})
     crystal = Cpt(EpicsSignal, "MONO:CRYSTAL", string=True, kind="config")
     d_spacing = Cpt(EpicsSignalRO, "MONO:DSPACING", kind="config")

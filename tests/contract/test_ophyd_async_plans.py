@@ -4,7 +4,7 @@ Of motor, scaler and shutter ophyd-async ships the motor; the other two are decl
 documentation says how to.
 """
 
-from typing import Annotated as A
+from typing import Annotated
 
 import pytest
 from bluesky import RunEngine
@@ -40,10 +40,10 @@ class OpenClose(StrictEnum):
 
 
 class Scaler(StandardReadable, EpicsDevice):
-    preset_time: A[SignalRW[float], PvSuffix(".TP"), Format.CONFIG_SIGNAL]
-    count: A[SignalRW[Count], PvSuffix(".CNT")]
-    i0: A[SignalR[int], PvSuffix(".S2"), Format.HINTED_SIGNAL]
-    itrans: A[SignalR[int], PvSuffix(".S3"), Format.HINTED_SIGNAL]
+    preset_time: Annotated[SignalRW[float], PvSuffix(".TP"), Format.CONFIG_SIGNAL]
+    count: Annotated[SignalRW[Count], PvSuffix(".CNT")]
+    i0: Annotated[SignalR[int], PvSuffix(".S2"), Format.HINTED_SIGNAL]
+    itrans: Annotated[SignalR[int], PvSuffix(".S3"), Format.HINTED_SIGNAL]
 
     @AsyncStatus.wrap
     async def trigger(self):
@@ -51,7 +51,7 @@ class Scaler(StandardReadable, EpicsDevice):
 
 
 class Shutter(EpicsDevice):
-    command: A[SignalRW[OpenClose], PvSuffix("CMD")]
+    command: Annotated[SignalRW[OpenClose], PvSuffix("CMD")]
 
     @AsyncStatus.wrap
     async def set(self, value):

@@ -10,6 +10,7 @@ from bluesky.preprocessors import plan_mutator
 from bluesky.utils import RunEngineInterrupted
 
 from beamline_ophyd import ScanData
+from beamline_ophyd.formats.journal import read_journal
 from beamline_ophyd.formats.problems import OutputError
 from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.grid import GridError, energy_grid
@@ -227,6 +228,38 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_run(begin):
     with pytest.raises(OutputError, match="/proc/sys"):
         scan(session)
     assert list(session.journal.folder.glob("*")) == []
+
+
+OWN_BEAMLINE = """
+Monochromator:
+  - name: mono
+    pvs: {{energy: "{P}MONO:ENERGY", bragg: "{P}MONO:BRAGG", crystal: null, d_spacing: null}}
+IonChambers:
+  - {{name: chambers, prefix: "{P}"}}
+ophyd_async.epics.motor.Motor:
+  - {{name: table, prefix: "ca://{P}SAMPLE:Y", labels: [baseline]}}
+ophyd.EpicsSignalRO:
+  - {{name: gone, read_pv: "{P}NOT:THERE", labels: [baseline, optional]}}
+"""
+
+
+def test_a_beamlines_own_file_makes_the_session(begin, side, tmp_path, caplog):
+    file = tmp_path / "own_beamline.yaml"
+    file.write_text(OWN_BEAMLINE.format(P=side.prefix))
+    side.put("SHUTTER:CMD", 1)
+    session = begin(devices=file)
+    assert "not in this session: gone" in caplog.text
+    assert session.shutter is None
+    assert {"mono", "chambers", "table", "i0"} <= set(session.namespace())
+    (uid,) = scan(session)
+    data = ScanData.from_journal(session.journal.path(uid))
+    start = data.metadata["start"]
+    assert start["Beamline"]["name"] == "own_beamline"
+    assert "is_experimental" not in start
+    documents = read_journal(session.journal.path(uid)).documents
+    keys = {d["name"]: set(d["data_keys"]) for name, d in documents if name == "descriptor"}
+    assert {"table", "mono_bragg"} <= keys["baseline"]
+    assert data.energy == pytest.approx(energy_grid("Fe-K", **SHORT).energy_ev, abs=0.01)
 
 
 def test_names_for_the_prompt(begin):
