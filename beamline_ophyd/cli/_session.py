@@ -28,12 +28,12 @@ def shell(
     ] = None,
 ) -> None:
     """Open IPython with RE, devices and plans ready."""
+    from beamline_ophyd.devices import SIMULATOR
     from beamline_ophyd.session import start, use_loopback_by_default
 
     logging.getLogger("bluesky").addFilter(_tell_briefly)
     use_loopback_by_default()
-    options = {} if devices is None else {"devices": devices}
-    session = start(prefix, folder=folder, **options)
+    session = start(prefix, folder=folder, devices=devices or SIMULATOR)
     try:
         _interactive(session, command)
     finally:
