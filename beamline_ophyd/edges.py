@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "HC_EV_ANGSTROM",
     "K_CONSTANT_EV_A2",
     "GridError",
     "absorption_edge",
@@ -18,6 +19,9 @@ __all__ = [
 
 K_CONSTANT_EV_A2 = 3.80998211
 """hbar^2 / 2 m_e in eV Angstrom^2, from the CODATA 2022 constants: E - E0 = this times k^2."""
+
+HC_EV_ANGSTROM = 12398.41984
+"""Planck's constant times the speed of light, from the exact SI values: E = this / wavelength."""
 
 TABULATED_EV = (1.0, 1e6)
 """All tabulated edges lie between these energies."""

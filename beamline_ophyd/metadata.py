@@ -5,14 +5,15 @@ uses the dictionary of XDI 1.0 (Ravel et al., J. Phys.: Conf. Ser. 712, 012148,
 2016): the families ``Element``, ``Mono``, ``Scan``, ``Detector``, ``Sample``,
 ``Facility`` and ``Beamline`` are keys of the start document, so that a session
 can set the ones that stay (``RE.md["Facility"]``) and a plan the ones of a scan.
-What XDI has no word for stands under ``xafs``, see :class:`XAFSContract`.
+What XDI has no word for stands under ``xafs``, see :class:`XAFSContract`; a powder scan has
+:class:`PowderContract` under ``powder`` instead.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 __all__ = [
     "CHANNELS",
@@ -20,7 +21,10 @@ __all__ = [
     "COUNT_UNITS",
     "DARK_STREAM",
     "MERGE_STREAM",
+    "POWDER_KEY",
     "Channel",
+    "PowderContract",
+    "PowderRoles",
     "Roles",
     "RunMetadata",
     "XAFSContract",
@@ -30,6 +34,7 @@ __all__ = [
 ]
 
 CONTRACT_KEY = "xafs"
+POWDER_KEY = "powder"
 
 COUNT_UNITS = frozenset({"", "count", "counts", "cts", "photons"})
 """Units, in lower case, of a channel that counts; other units are currents or rates."""
@@ -142,6 +147,30 @@ class XAFSContract(_Model):
     grid: dict[str, Any] = Field(default_factory=dict)
 
 
+class PowderRoles(_Model):
+    """Which data key of a powder scan's events plays which part."""
+
+    two_theta: str
+    counts: str
+    theta: str | None = None
+    """The sample's angle, where the sample turns with the detector."""
+    monitor: str | None = None
+    """The incident beam."""
+    dwell: str | None = None
+
+
+class PowderContract(_Model):
+    """What a start document says under ``powder``: a scan of a detector over two-theta.
+
+    Angles are in degrees. ``roles.counts`` counts what is diffracted at the angle
+    ``roles.two_theta``, in the stream ``primary``, one event a point.
+    """
+
+    version: Literal[1] = 1
+    roles: PowderRoles
+    wavelength_angstrom: PositiveFloat
+
+
 class RunMetadata(_Model):
     """The scientific metadata of one run, read from its start document."""
 
@@ -150,6 +179,7 @@ class RunMetadata(_Model):
     sample_name: str | None = None
     is_experimental: bool = True
     xafs: XAFSContract | None = None
+    powder: PowderContract | None = None
     families: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """The XDI families as they came, family name to its items."""
 
@@ -166,7 +196,8 @@ class RunMetadata(_Model):
         Raises
         ------
         pydantic.ValidationError
-            When the document has a contract that does not follow :class:`XAFSContract`.
+            When the document has a contract that does not follow :class:`XAFSContract` or
+            :class:`PowderContract`.
         """
         families = {f: found for f in _FAMILIES if (found := _family(start.get(f)))}
         sample = _family(start.get("sample")) | families.get("Sample", {})
@@ -175,13 +206,14 @@ class RunMetadata(_Model):
         if sample:
             families["Sample"] = sample
         element = families.get("Element", {})
-        contract = start.get(CONTRACT_KEY)
+        contract, powder = start.get(CONTRACT_KEY), start.get(POWDER_KEY)
         return cls(
             element=_word(element.get("symbol")),
             edge=_word(element.get("edge")),
             sample_name=_word(sample.get("name")),
             is_experimental=bool(start.get("is_experimental", True)),
             xafs=None if contract is None else XAFSContract.model_validate(contract),
+            powder=None if powder is None else PowderContract.model_validate(powder),
             families=families,
         )
 

@@ -17,6 +17,9 @@ from ._preprocessors import (
 )
 from ._steps import DeviceError
 from .dark import dark_current_wrapper, record_dark_current
+from .maps import fixed_energy_map, mesh_scan, xanes_map
+from .powder import powder_scan
+from .scans import count, line_scan
 from .xafs import xafs_scan
 
 __all__ = [
@@ -24,9 +27,15 @@ __all__ = [
     "abort_reason_wrapper",
     "baseline_wrapper",
     "check_before_run_wrapper",
+    "count",
     "dark_current_wrapper",
+    "fixed_energy_map",
+    "line_scan",
+    "mesh_scan",
+    "powder_scan",
     "record_dark_current",
     "sample_name_wrapper",
     "shutter_wrapper",
     "xafs_scan",
+    "xanes_map",
 ]

@@ -8,11 +8,14 @@ from bluesky.protocols import Movable, Readable
 
 __all__ = [
     "called",
+    "check_apart",
     "check_axis",
     "check_detectors",
     "fields",
     "is_number",
+    "line",
     "number",
+    "positive",
     "whole_number",
 ]
 
@@ -31,6 +34,13 @@ def number(name: str, value: Any, unit: str, *, lowest: float | None = None) -> 
     if not is_number(value) or (lowest is not None and value < lowest):
         least = "" if lowest is None else f", {lowest:g} or more"
         raise ValueError(f"{name} is {value!r}; give {unit}{least}")
+    return float(value)
+
+
+def positive(name: str, value: Any, unit: str) -> float:
+    """Return a finite number above 0, or refuse it by the argument's name."""
+    if not is_number(value) or value <= 0:
+        raise ValueError(f"{name} is {value!r}; give {unit}, more than 0")
     return float(value)
 
 
@@ -58,6 +68,31 @@ def check_axis(name: str, axis: Any, advice: str) -> None:
     """Refuse what cannot be both set and read."""
     if not (isinstance(axis, Movable) and isinstance(axis, Readable)):
         raise ValueError(f"{name} is {called(axis)}, which cannot be set and read; {advice}")
+
+
+def line(name: str, axis: Any, start: Any, stop: Any, num: Any, of: str = "points") -> list[float]:
+    """Return equally spaced positions along an axis, after a check of all that says them."""
+    check_axis(name, axis, "give an axis, such as stage.x")
+    number(f"start of {name}", start, "a position")
+    number(f"stop of {name}", stop, "a position")
+    whole_number(f"num of {name}", num, of, lowest=1)
+    if num > 1 and start == stop:
+        raise ValueError(
+            f"{name} starts and stops at {start!r}, with {num} {of}; give two positions, or one of "
+            f"the {of}"
+        )
+    return np.linspace(start, stop, num).tolist()
+
+
+def check_apart(**axes: Any) -> None:
+    """Refuse one axis in two parts."""
+    names = list(axes)
+    for at, name in enumerate(names):
+        for other in names[:at]:
+            if axes[name] is axes[other]:
+                raise ValueError(
+                    f"{other} and {name} are both {called(axes[name])}; give different axes"
+                )
 
 
 def called(thing: Any) -> str:

@@ -14,6 +14,7 @@ from ._steps import move
 __all__ = [
     "abort_reason_wrapper",
     "baseline_wrapper",
+    "behind",
     "check_before_run_wrapper",
     "sample_name_wrapper",
     "shutter_wrapper",
@@ -155,6 +156,13 @@ def shutter_wrapper(
             yield from close(failing=True)
 
     return (yield from finalize_wrapper(plan_mutator(plan, around), close_if_open))
+
+
+def behind(shutter: Movable | None, plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+    """Put a shutter around a plan, where there is one."""
+    if shutter is not None:
+        plan = shutter_wrapper(plan, shutter)
+    return (yield from plan)
 
 
 def baseline_wrapper(plan: MsgGenerator[Any], devices: Sequence[Readable]) -> MsgGenerator[Any]:

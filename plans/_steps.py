@@ -20,6 +20,7 @@ __all__ = [
     "Speed",
     "axis_limits",
     "axis_speed",
+    "failures_in_words",
     "in_words",
     "move",
     "pv_of",
@@ -117,6 +118,15 @@ def in_words(devices: Sequence[Any], action: str, limit_s: float) -> Iterator[No
     except FailedStatus as failure:
         cause = failure.__cause__ or failure
         raise DeviceError(f"{_names(devices)} failed to {action}: {cause}") from failure
+
+
+@contextmanager
+def failures_in_words() -> Iterator[None]:
+    """Around a whole scan: what failed while nobody waited for it is said in one sentence."""
+    try:
+        yield
+    except FailedStatus as failure:
+        raise DeviceError(str(failure.__cause__ or failure)) from failure
 
 
 def pv_of(device: Any) -> str | None:
