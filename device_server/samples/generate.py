@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Make the sample library: absorption tables of the elements and the spectra of the samples.
+"""Make the sample library: tables of elements and crystal phases, and the spectra of the samples.
 
 For developers; users add measured spectra instead (docs/how-to/add-a-sample.md). Needs xraydb for
-the tables and xraylarch, which brings FEFF6, for the samples. The results are committed. `check`
+the tables and phases, and xraylarch, which brings FEFF6, for the samples. The results are committed. `check`
 compares the foils with measured ones that nothing was fitted to.
 """
 
@@ -19,6 +19,14 @@ def make_tables(options: argparse.Namespace) -> int:
     from generator.tables import write_elements
 
     write_elements(options.out / "elements.dat")
+    return 0
+
+
+def make_phases(options: argparse.Namespace) -> int:
+    """Write phases.dat."""
+    from generator.phases import write_phases
+
+    write_phases(options.out / "phases.dat")
     return 0
 
 
@@ -54,7 +62,12 @@ def check_samples(options: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
-TASKS = {"tables": make_tables, "samples": make_samples, "check": check_samples}
+TASKS = {
+    "tables": make_tables,
+    "phases": make_phases,
+    "samples": make_samples,
+    "check": check_samples,
+}
 
 
 def main() -> int:

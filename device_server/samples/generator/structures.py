@@ -5,7 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Atom", "Crystal", "bcc", "cluster", "corundum", "fcc", "tenorite"]
+__all__ = [
+    "Atom",
+    "Crystal",
+    "bcc",
+    "cluster",
+    "corundum",
+    "diamond",
+    "fcc",
+    "hcp",
+    "hexaboride",
+    "rocksalt",
+    "tenorite",
+]
 
 
 @dataclass(frozen=True)
@@ -50,9 +62,40 @@ def fcc(symbol: str, a: float) -> Crystal:
     return _cubic(a, [symbol] * 4, _FACES, f"fcc, a = {a} A")
 
 
+def diamond(symbol: str, a: float) -> Crystal:
+    """Diamond structure; the origin is a centre of inversion."""
+    sites = [tuple(x + s for x in face) for face in _FACES for s in (0.125, -0.125)]
+    return _cubic(a, [symbol] * 8, sites, f"diamond, a = {a} A")
+
+
+def rocksalt(metal: str, anion: str, a: float) -> Crystal:
+    """Rock salt structure."""
+    anions = [tuple(x + 0.5 for x in face) for face in _FACES]
+    symbols = [metal] * 4 + [anion] * 4
+    return _cubic(a, symbols, _FACES + anions, f"rock salt, a = {a} A")
+
+
+def hexaboride(metal: str, a: float, x: float) -> Crystal:
+    """Hexaboride of the CaB6 structure, Pm-3m; metal (0, 0, 0), B (x, 1/2, 1/2)."""
+    boron = [(x, 0.5, 0.5), (0.5, x, 0.5), (0.5, 0.5, x)]
+    boron += [tuple(1.0 - s for s in site) for site in boron]
+    sites = [(0.0, 0.0, 0.0), *boron]
+    return _cubic(a, [metal] + ["B"] * 6, sites, f"Pm-3m, a = {a} A, x = {x}")
+
+
+def _hexagonal(a: float, c: float) -> tuple[tuple[float, float, float], ...]:
+    return ((a, 0.0, 0.0), (-a / 2, a * 3**0.5 / 2, 0.0), (0.0, 0.0, c))
+
+
+def hcp(symbol: str, a: float, c: float) -> Crystal:
+    """Hexagonal close-packed metal; the origin is a centre of inversion."""
+    site = (1 / 3, 2 / 3, 0.25)
+    basis = ((symbol, site), (symbol, tuple(-s for s in site)))
+    return Crystal(_hexagonal(a, c), basis, f"hcp, a = {a} A, c = {c} A")
+
+
 def corundum(metal: str, a: float, c: float, z: float, x: float) -> Crystal:
     """Sesquioxide of the corundum structure, hexagonal axes; metal (0, 0, z), O (x, 0, 1/4)."""
-    lattice = ((a, 0.0, 0.0), (-a / 2, a * 3**0.5 / 2, 0.0), (0.0, 0.0, c))
     centring = [(0.0, 0.0, 0.0), (2 / 3, 1 / 3, 1 / 3), (1 / 3, 2 / 3, 2 / 3)]
     metals = [(0.0, 0.0, s) for s in (z, 0.5 - z, 1.0 - z, 0.5 + z)]
     oxygen = [(x, 0.0, 0.25), (0.0, x, 0.25), (-x, -x, 0.25)]
@@ -63,7 +106,7 @@ def corundum(metal: str, a: float, c: float, z: float, x: float) -> Crystal:
         for symbol, site in atoms
         for shift in centring
     )
-    return Crystal(lattice, basis, f"corundum, a = {a} A, c = {c} A, z = {z}, x = {x}")
+    return Crystal(_hexagonal(a, c), basis, f"corundum, a = {a} A, c = {c} A, z = {z}, x = {x}")
 
 
 def tenorite(metal: str, a: float, b: float, c: float, beta_deg: float, y: float) -> Crystal:
