@@ -20,6 +20,7 @@ __all__ = [
     "CONTRACT_KEY",
     "COUNT_UNITS",
     "DARK_STREAM",
+    "FAILED_STREAM",
     "MERGE_STREAM",
     "POWDER_KEY",
     "Channel",
@@ -44,6 +45,9 @@ DARK_STREAM = "dark"
 
 MERGE_STREAM = "merge"
 """Stream that holds the merge of the sweeps so far, an event a sweep."""
+
+FAILED_STREAM = "failed"
+"""Stream of what could not be read at all: number of the point, and what was wrong."""
 
 Mode = Literal["transmission", "fluorescence", "electron yield"]
 
@@ -140,6 +144,9 @@ class XAFSContract(_Model):
     repeats: PositiveInt = 1
     first_point: NonNegativeInt = 0
     """Number of the first point that this run measures; not 0 where it continues a run."""
+    points: tuple[tuple[NonNegativeInt, PositiveInt], ...] | None = None
+    """Numbers of the points that this run is to measure, as half-open ranges; None means all
+    from `first_point` on. A run that continues another leaves out what that one has."""
     continues: str | None = None
     """Uid of the run that this one continues."""
     point_key: str | None = None

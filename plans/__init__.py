@@ -15,6 +15,7 @@ from ._preprocessors import (
     sample_name_wrapper,
     shutter_wrapper,
 )
+from ._resuming import run_summary
 from ._steps import DeviceError
 from .dark import dark_current_wrapper, record_dark_current
 from .maps import fixed_energy_map, mesh_scan, xanes_map
@@ -34,6 +35,7 @@ __all__ = [
     "mesh_scan",
     "powder_scan",
     "record_dark_current",
+    "run_summary",
     "sample_name_wrapper",
     "shutter_wrapper",
     "xafs_scan",

@@ -1,7 +1,7 @@
 """What every plan asks of its arguments before its first message."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from bluesky.protocols import Movable, Readable
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     """Whether a value is a finite number."""
     return (
         isinstance(value, int | float | np.number)

@@ -23,6 +23,7 @@ __all__ = [
     "failures_in_words",
     "in_words",
     "move",
+    "move_together",
     "pv_of",
     "wait_for",
 ]
@@ -94,6 +95,28 @@ def move(device: Movable, target: Any, limit_s: float) -> MsgGenerator[None]:
     with in_words([device], f"go to {target}", limit_s):
         yield Msg("set", device, target, group=group)
         yield wait_for(group, limit_s)
+
+
+def move_together(targets: Sequence[tuple[Movable, Any, float]]) -> MsgGenerator[None]:
+    """Set devices at once and wait until all are there, each with its limit in seconds.
+
+    Raises
+    ------
+    DeviceError
+        Names the device that did not arrive, its PV and its target.
+    """
+    group = short_uid("move")
+    statuses: list[Any] = []
+    try:
+        for device, target, _ in targets:
+            statuses += [(yield Msg("set", device, target, group=group))]
+        yield wait_for(group, max(limit_s for *_, limit_s in targets))
+    except (TimeoutError, FailedStatus):
+        arrived = [getattr(s, "done", False) and getattr(s, "success", False) for s in statuses]
+        late = arrived.index(False) if False in arrived else len(statuses) - 1
+        device, target, limit_s = targets[late]
+        with in_words([device], f"go to {target}", limit_s):
+            raise
 
 
 def wait_for(group: str, limit_s: float) -> Msg:

@@ -101,7 +101,7 @@ def record_dark_current(
 
     @bpp.stage_decorator(list(detectors))
     @bpp.run_decorator(md=start)
-    def run() -> MsgGenerator[None]:
+    def run() -> MsgGenerator[Any]:
         yield from _measure(detectors, shutter, dwell_time, samples)
         yield from _tell(detectors)
 
@@ -189,7 +189,9 @@ def _measure(
     if shutter is not None:
         yield from move(shutter, "close", SHUTTER_LIMIT_S)
     timers = timers_of(detectors, fixed_dwell=False)
-    told = [timer for timer in timers if isinstance(timer, Readable) and hasattr(timer, "set")]
+    told: list[Any] = [
+        timer for timer in timers if isinstance(timer, Readable) and hasattr(timer, "set")
+    ]
     before = yield from _values(told)
     yield from set_dwell(timers, DwellTime(name="dwell_time", value=0.0), dwell_s)
     sums: dict[str, float] = {}

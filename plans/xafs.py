@@ -1,21 +1,32 @@
 """Absorption spectra: the energy scan."""
 
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import FailedStatus, Msg, MsgGenerator
 
 from beamline_ophyd.grid import K_CONSTANT_EV_A2, EnergyGrid, energy_grid
-from beamline_ophyd.metadata import CONTRACT_KEY, Roles, XAFSContract, infer_roles
+from beamline_ophyd.metadata import (
+    CONTRACT_KEY,
+    MERGE_STREAM,
+    XAFSContract,
+)
 
 from ._checks import check_axis, check_detectors, fields, number, whole_number
-from ._counting import DwellTime, count_all, set_dwell, timers_of
+from ._counting import timers_of
+from ._detectors import ev_per_count, saturation_rates
+from ._energy import EnergyAxes, Follower, followers_of
+from ._merging import NOISE_FROM_K, RunningMerge
 from ._preprocessors import shutter_wrapper
-from ._steps import DeviceError, Speed, axis_limits, axis_speed, move
+from ._quality import Judge
+from ._reading import read_value
+from ._resuming import continued, earlier_run
+from ._roles import mode_of, roles_of, signal_role
+from ._spectrum_points import POINT_KEY, QUALITY_KEY, SpectrumPoints
+from ._steps import DeviceError, axis_limits
+from .dark import dark_current_wrapper
 
 __all__ = ["xafs_scan"]
 
@@ -35,6 +46,16 @@ def xafs_scan(
     shutter: Movable | None = None,
     mode: str | None = None,
     roles: dict[str, str] | None = None,
+    along: Sequence[Movable] | None = None,
+    along_at: dict[str, dict[str, Any]] | None = None,
+    dark_max_age: float | None = None,
+    beam: Readable | None = None,
+    min_beam: float | None = None,
+    saturation: dict[str, float] | None = None,
+    retakes: int = 3,
+    target_noise: float | None = None,
+    k_weight: int = 2,
+    resume: str | dict[str, Any] | None = None,
     fixed_dwell: bool = False,
     cross_edges: bool = False,
     md: dict[str, Any] | None = None,
@@ -56,7 +77,8 @@ def xafs_scan(
     regions : sequence of dict, optional
         Regions instead of bounds, steps and times.
     repeats : int
-        Sweeps over the grid, all in one run.
+        Sweeps over the grid, all in one run. From two on, the stream "merge" has the merge
+        of the sweeps so far after each of them.
     e0_shift : float
         What the monochromator reads above the true energy, in eV: every energy is asked
         for with this added. Recorded apart from E0.
@@ -69,6 +91,35 @@ def xafs_scan(
     roles : dict, optional
         Data key of each channel where the names do not tell:
         ``{"i0": "monitor", "itrans": "diode"}``.
+    along : sequence of Movable, optional
+        Moved along with the energy, such as an undulator's.
+    along_at : dict, optional
+        Where each of them belongs, by its name: ``{"gap": {"scale": 0.001, "offset": 0.02}}``
+        stands for position = scale * E + offset with E in eV (by default E itself), and
+        ``{"gap": {"energies": [...], "positions": [...]}}`` for a table.
+    dark_max_age : float, optional
+        Measure the dark current before the scan when it is older than this, in s, or when a
+        gain has changed since; needs a shutter, or a beam that is off at that time. It is in
+        the stream "dark". By default it is not looked at.
+    beam : Readable, optional
+        The ring current, read at every point.
+    min_beam : float, optional
+        A point taken below this ring current is bad; by default half of the first reading.
+    saturation : dict, optional
+        Counts/s from which on a channel is saturated, by data key. A detector that knows it
+        has it as ``saturation_rate``.
+    retakes : int
+        How often a bad point (beam dip, saturated or dead detector, failed reading) is taken
+        again at once; what is bad still is taken again at the end of the sweep. Bad events
+        stay, with the reason as their "quality". With 0 they are only marked.
+    target_noise : float, optional
+        End the repeats as soon as the noise of k^w chi, from counting statistics and from
+        the scatter of the sweeps, is not above this.
+    k_weight : int
+        The w of that noise.
+    resume : str or dict, optional
+        Continue an earlier run: its journal, its file, or what :func:`run_summary` says of
+        it. Its grid, shift and repeats are used, and only what it lacks is measured.
     fixed_dwell : bool
         Measure with detectors that cannot be told a dwell time, with whatever they use.
     cross_edges : bool
@@ -88,7 +139,8 @@ def xafs_scan(
     ValueError
         Before anything moves, for detectors or options that do not fit.
     DeviceError
-        When a motion or a count does not end in time.
+        When a motion, a count or a reading does not end in time, or when too many points in
+        a row are bad.
 
     Examples
     --------
@@ -103,36 +155,54 @@ def xafs_scan(
     21
     """
     whole_number("repeats", repeats, "sweeps")
+    whole_number("retakes", retakes, "further attempts", lowest=0)
+    whole_number("k_weight", k_weight, "powers of k", lowest=0)
     number("e0_shift", e0_shift, "a number of eV")
     number("settle_time", settle_time, "seconds", lowest=0)
+    if target_noise is not None:
+        number("target_noise", target_noise, "the noise of k^w chi", lowest=0)
+    if min_beam is not None:
+        number("min_beam", min_beam, "a ring current", lowest=0)
+        if beam is None:
+            raise ValueError("min_beam is given without beam; give the device of the ring current")
     check_detectors("xafs_scan", detectors, "give at least I0 and one other channel")
     check_axis("energy", energy, "give the axis that takes photon energies, such as mono.energy")
+    followers = followers_of(along, along_at)
     timers = timers_of(detectors, fixed_dwell)
-    dwell = DwellTime(name="dwell_time", value=0.0)
-    used = _roles(detectors, energy, dwell.name, roles)
-    mode = _mode(mode, used)
+    used = roles_of(detectors, energy, "dwell_time", roles)
+    measured_as = mode_of(mode, used)
+    limits_of_rate = yield from saturation_rates(detectors, saturation)
+    earlier = None if resume is None else earlier_run(resume)
     limits = yield from axis_limits(energy)
+    if earlier is not None:
+        e0_shift = e0_shift or earlier.contract.e0_shift_ev
     if limits is not None:
         limits = (limits[0] - e0_shift, limits[1] - e0_shift)
-    grid = energy_grid(
-        edge,
-        bounds=bounds,
-        steps=steps,
-        times=times,
-        regions=regions,
-        limits=limits,
-        cross_edges=cross_edges,
-    )
+    given = {"bounds": bounds, "steps": steps, "times": times, "regions": regions}
+    if earlier is not None and all(value is None for value in given.values()):
+        given["regions"] = earlier.contract.grid.get("regions")
+    grid = energy_grid(edge, **given, limits=limits, cross_edges=cross_edges)
     contract = XAFSContract(
-        mode=mode,
+        mode=measured_as,
         roles=used,
         e0_ev=grid.e0_ev,
         e0_shift_ev=float(e0_shift),
         k_constant_ev_a2=K_CONSTANT_EV_A2,
         points_per_sweep=len(grid),
         repeats=repeats,
+        point_key=POINT_KEY,
+        quality_key=QUALITY_KEY,
         grid=grid.to_dict(),
     )
+    wanted = tuple(range(len(grid) * repeats))
+    if earlier is not None:
+        contract, wanted = continued(contract, earlier)
+    if target_noise is not None and not (grid.k_inv_angstrom >= NOISE_FROM_K).any():
+        raise ValueError(
+            f"target_noise is given, but no point has k of {NOISE_FROM_K:g} or more, where the "
+            "noise is measured; extend the grid or leave it out"
+        )
+    yield from _check_followers(followers, grid)
     start = {
         "plan_name": "xafs_scan",
         "plan_type": "generator",
@@ -140,13 +210,18 @@ def xafs_scan(
             "detectors": [repr(d) for d in detectors],
             "energy": repr(energy),
             "edge": edge,
-            "repeats": repeats,
+            "repeats": contract.repeats,
             "e0_shift": e0_shift,
+            "settle_time": settle_time,
+            "along": [repr(f.device) for f in followers],
+            "retakes": retakes,
+            "target_noise": target_noise,
+            "k_weight": k_weight,
         },
         "detectors": [d.name for d in detectors],
-        "motors": [str(getattr(energy, "name", energy))],
-        "num_points": len(grid) * repeats,
-        "num_intervals": len(grid) * repeats - 1,
+        "motors": [str(getattr(energy, "name", energy)), *(f.device.name for f in followers)],
+        "num_points": len(wanted),
+        "num_intervals": len(wanted) - 1,
         "hints": {"dimensions": [([used.energy], "primary")]},
         "Scan": {"edge_energy": grid.e0_ev},
         CONTRACT_KEY: contract.model_dump(mode="json"),
@@ -155,121 +230,90 @@ def xafs_scan(
         start["Element"] = {"symbol": grid.element, "edge": grid.edge}
     if crystal := (yield from _monochromator(energy)):
         start["Mono"] = crystal
-    speed = yield from axis_speed(energy)
+    axes = EnergyAxes(energy, e0_shift, followers)
+    yield from axes.find_speeds()
+    merge = RunningMerge(
+        grid,
+        contract.repeats,
+        signal=getattr(used, signal_role(measured_as)),
+        i0=str(used.i0),
+        is_log=measured_as == "transmission",
+        ev_per_count=(yield from ev_per_count(detectors)),
+        k_weight=k_weight,
+    )
+    points = SpectrumPoints(
+        axes,
+        detectors,
+        [] if beam is None else [beam],
+        timers,
+        settle_s=settle_time,
+        judge=Judge(
+            used,
+            measured_as,
+            beam=None if beam is None else fields(beam)[0],
+            lowest_beam=min_beam,
+            saturation=limits_of_rate,
+        ),
+        retakes=retakes,
+    )
 
-    @bpp.stage_decorator([*detectors, energy])
+    @bpp.stage_decorator([*detectors, energy, *(f.device for f in followers)])
     @bpp.run_decorator(md={**start, **(md or {})})
     def run() -> MsgGenerator[None]:
-        position = yield from _position(energy)
+        yield from axes.find_positions()
         try:
-            for _ in range(repeats):
-                position = yield from _sweep(
-                    detectors, timers, energy, dwell, grid, e0_shift, settle_time, speed, position
-                )
+            yield from _sweeps(points, merge, grid, wanted, contract.repeats, retakes, target_noise)
         except FailedStatus as failure:
             # Failed while nobody waited for it, so that no step has put it into words.
             raise DeviceError(str(failure.__cause__ or failure)) from failure
+        finally:
+            points.close()
 
     scan: Any = run()
+    if dark_max_age is not None:
+        scan = dark_current_wrapper(scan, detectors, shutter, max_age=dark_max_age)
     if shutter is not None:
         scan = shutter_wrapper(scan, shutter)
     return (yield from scan)
 
 
-def _sweep(
-    detectors: Sequence[Readable],
-    timers: Sequence[Any],
-    energy: Movable,
-    dwell: Any,
+def _sweeps(
+    points: SpectrumPoints,
+    merge: RunningMerge,
     grid: EnergyGrid,
-    e0_shift: float,
-    settle_time: float,
-    speed: Speed,
-    position: float | None,
-) -> MsgGenerator[float | None]:
-    """One pass over the grid; returns the energy at which it ends."""
-    readables: list[Any] = [energy, *detectors, dwell]
-    preset = 0.0
-    targets = (grid.energy_ev + e0_shift).tolist()
-    for target, time_s in zip(targets, grid.dwell_s.tolist(), strict=True):
-        yield Msg("checkpoint")
-        if time_s != preset:
-            preset = time_s
-            yield from set_dwell(timers, dwell, preset)
-        distance = None if position is None else target - position
-        yield from move(energy, target, speed.limit_s(distance))
-        position = target
-        if settle_time:
-            yield from bps.sleep(settle_time)
-        yield from count_all(detectors, preset)
-        yield Msg("create", None, name="primary")
-        for readable in readables:
-            yield Msg("read", readable)
-        yield Msg("save")
-    return position
-
-
-def _roles(
-    detectors: Sequence[Readable],
-    energy: Movable,
-    dwell: str,
-    given: Mapping[str, str] | None,
-) -> Roles:
-    keys = [key for detector in detectors for key in fields(detector)]
-    inferred = infer_roles(keys, energy=fields(energy)[0], dwell=dwell)
-    if unknown := set(given or {}) - set(Roles.model_fields):
-        raise ValueError(
-            f"roles has {', '.join(sorted(unknown))}; it takes {', '.join(Roles.model_fields)}"
-        )
-    used = inferred.model_copy(update=dict(given or {}))
-    if given:
-        _check_keys(used, [*detectors, energy], dwell)
-    return used
-
-
-def _check_keys(roles: Roles, devices: Sequence[Any], dwell: str) -> None:
-    """Refuse data keys that no event will have: the measurement would be without its spectrum."""
-    named = {"energy": roles.energy, **roles.channels}
-    for key in named.values():
-        twice = [role for role, value in named.items() if value == key]
-        if len(twice) > 1:
-            raise ValueError(f"roles has {key!r} as {' and as '.join(twice)}; give each its own")
-    keys = {dwell}
-    for device in devices:
-        description = device.describe()
-        if inspect.iscoroutine(description):  # of ophyd-async: not to be had without waiting
-            description.close()
+    wanted: Sequence[int],
+    repeats: int,
+    retakes: int,
+    target_noise: float | None,
+) -> MsgGenerator[None]:
+    """All sweeps; each ends with the points that stayed bad, and with the merge so far."""
+    n = len(grid)
+    energies, dwells = grid.energy_ev.tolist(), grid.dwell_s.tolist()
+    for sweep in range(repeats):
+        todo = [number for number in wanted if number // n == sweep]
+        if not todo:
+            continue
+        for _ in range(2 if retakes else 1):
+            bad = []
+            for number_ in todo:
+                index = number_ % n
+                readings = yield from points.take(number_, energies[index], dwells[index])
+                if readings is None:
+                    bad.append(number_)
+                else:
+                    merge.add(number_, readings)
+            todo = bad
+        if repeats > 1 or target_noise is not None:
+            yield Msg("create", None, name=MERGE_STREAM)
+            yield Msg("read", merge)
+            yield Msg("save")
+        if target_noise is not None and merge.noise() <= target_noise:
             return
-        keys |= set(description)
-    for role, key in named.items():
-        if key not in keys:
-            raise ValueError(
-                f"roles has {key!r} as {role}; the devices give {', '.join(sorted(keys))}"
-            )
 
 
-def _mode(mode: str | None, roles: Roles) -> Any:
-    if mode is None:
-        mode = "transmission" if roles.itrans or not roles.ifluor else "fluorescence"
-    signals = {"transmission": "itrans", "fluorescence": "ifluor", "electron yield": "ifluor"}
-    if mode not in signals:
-        raise ValueError(f"mode is {mode!r}; give one of {', '.join(map(repr, signals))}")
-    missing = [role for role in ("i0", signals[mode]) if getattr(roles, role) is None]
-    if missing:
-        example = ", ".join(f'"{role}": "<data key>"' for role in missing)
-        raise ValueError(
-            f"no detector is known as {' or '.join(missing)}, which {mode} needs; add it, or say "
-            f"which data key it is: roles={{{example}}}"
-        )
-    return mode
-
-
-def _position(axis: Any) -> MsgGenerator[float | None]:
-    """Where the axis is, or None where it does not say it as one number."""
-    try:
-        return float((yield from bps.rd(axis)))
-    except (TypeError, ValueError):
-        return None
+def _check_followers(followers: Sequence[Follower], grid: EnergyGrid) -> MsgGenerator[None]:
+    for follower in followers:
+        yield from follower.check(float(grid.energy_ev[0]), float(grid.energy_ev[-1]))
 
 
 def _monochromator(energy: Movable) -> MsgGenerator[dict[str, Any]]:
@@ -279,5 +323,5 @@ def _monochromator(energy: Movable) -> MsgGenerator[dict[str, Any]]:
     for item, attribute in (("name", "crystal"), ("d_spacing", "d_spacing")):
         signal = getattr(parent, attribute, None)
         if isinstance(signal, Readable):
-            mono[item] = yield from bps.rd(signal)
+            mono[item] = yield from read_value(signal)
     return mono

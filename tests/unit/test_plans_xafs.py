@@ -28,7 +28,7 @@ SHORT = {"bounds": [-10, 0, 5], "steps": [2, 0.5], "times": [0.5, 2.0]}
 def test_a_scan_measures_every_point_of_its_grid(engine, energy, detectors):
     engine(xafs_scan(detectors, energy, "Fe-K", **SHORT))
     grid = energy_grid("Fe-K", **SHORT)
-    events = of(engine.documents, "event")
+    events = of(engine.documents, "event", "primary")
     assert [e["data"]["energy"] for e in events] == grid.energy_ev.tolist()
     assert [e["data"]["dwell_time"] for e in events] == grid.dwell_s.tolist()
     assert [e["data"]["i0"] for e in events] == grid.dwell_s.tolist()
@@ -51,7 +51,7 @@ def test_the_start_document_carries_the_contract(engine, energy, detectors):
 def test_repeats_and_shift(engine, energy, detectors):
     engine(xafs_scan(detectors, energy, "Fe-K", repeats=2, e0_shift=1.2, **SHORT))
     sweep = energy_grid("Fe-K", **SHORT).energy_ev + 1.2
-    asked = [e["data"]["energy"] for e in of(engine.documents, "event")]
+    asked = [e["data"]["energy"] for e in of(engine.documents, "event", "primary")]
     assert asked == [*sweep.tolist(), *sweep.tolist()]
 
 
