@@ -243,6 +243,8 @@ def start(
         journal.preflight(num_points=points)
         writer.preflight({**engine.md, **expected, **run_md}, num_points=points)
 
+    if (gate := beamline.get("shutter")) is not None:
+        plans.close_after_halt(engine, gate)
     engine.preprocessors += _wrappers(beamline, engine, check)
     return Session(
         RE=engine, beamline=beamline, journal=journal, writer=writer, publisher=publisher

@@ -18,6 +18,7 @@ from ._preprocessors import (
 from ._resuming import run_summary
 from ._steps import DeviceError
 from .dark import dark_current_wrapper, record_dark_current
+from .halting import close_after_halt
 from .maps import fixed_energy_map, mesh_scan, xanes_map
 from .powder import powder_scan
 from .scans import count, line_scan
@@ -28,6 +29,7 @@ __all__ = [
     "abort_reason_wrapper",
     "baseline_wrapper",
     "check_before_run_wrapper",
+    "close_after_halt",
     "count",
     "dark_current_wrapper",
     "fixed_energy_map",

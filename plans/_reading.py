@@ -55,6 +55,9 @@ class Reader:
 def _work(jobs: "queue.SimpleQueue[Any]") -> None:
     while (job := jobs.get()) is not None:
         future, work = job
+        # Running from here on, it can no more be cancelled: a pause or a limit may try to.
+        if not future.set_running_or_notify_cancel():
+            continue
         try:
             future.set_result(work())
         except BaseException as error:

@@ -105,18 +105,14 @@ def move_together(targets: Sequence[tuple[Movable, Any, float]]) -> MsgGenerator
     DeviceError
         Names the device that did not arrive, its PV and its target.
     """
-    group = short_uid("move")
-    statuses: list[Any] = []
-    try:
-        for device, target, _ in targets:
-            statuses += [(yield Msg("set", device, target, group=group))]
-        yield wait_for(group, max(limit_s for *_, limit_s in targets))
-    except (TimeoutError, FailedStatus):
-        arrived = [getattr(s, "done", False) and getattr(s, "success", False) for s in statuses]
-        late = arrived.index(False) if False in arrived else len(statuses) - 1
-        device, target, limit_s = targets[late]
+    groups = []
+    for device, target, limit_s in targets:
+        groups.append((short_uid("move"), device, target, limit_s))
         with in_words([device], f"go to {target}", limit_s):
-            raise
+            yield Msg("set", device, target, group=groups[-1][0])
+    for group, device, target, limit_s in sorted(groups, key=lambda item: item[-1]):
+        with in_words([device], f"go to {target}", limit_s):
+            yield wait_for(group, limit_s)
 
 
 def wait_for(group: str, limit_s: float) -> Msg:

@@ -1,5 +1,7 @@
 """The session on the real device server: what is checked before a run, and what is kept."""
 
+import os
+import signal
 import threading
 from itertools import count
 
@@ -83,15 +85,15 @@ def paused_scan(session):
 
 
 @pytest.mark.parametrize(
-    ("end", "status", "reason", "shutter"),
+    ("end", "status", "reason"),
     [
-        ("resume", "success", "", 0),
-        ("abort", "abort", "the ring tripped", 0),
-        ("stop", "success", "", 0),
-        ("halt", "abort", "", 1),  # which skips all clean-up
+        ("resume", "success", ""),
+        ("abort", "abort", "the ring tripped"),
+        ("stop", "success", ""),
+        ("halt", "abort", ""),  # which skips all clean-up
     ],
 )
-def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reason, shutter):
+def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reason):
     session = begin()
     paused_scan(session)
     act = getattr(session.RE, end)
@@ -107,7 +109,46 @@ def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reaso
     grid = energy_grid("Fe-K", **SHORT).energy_ev
     taken = len(grid) if end == "resume" else 5
     assert data.energy == pytest.approx(grid[:taken], abs=0.01)
-    assert side.get("SHUTTER:STATUS") == shutter
+    assert side.get("SHUTTER:STATUS") == 0
+    assert side.get("MONO:ENERGY.DMOV") == 1
+    assert side.get("SCALER.CNT") == 0
+
+
+@pytest.mark.slow("a motion lasts long enough to be halted")
+def test_a_halt_in_a_motion_stops_it_and_closes_the_shutter(begin, side):
+    session = begin()
+    session.RE(bps.mv(session.mono.energy, 7000.0))
+    side.put("SIM:SPEED", 5.0)
+    interrupt_when(
+        session.mono.energy.user_readback,
+        lambda value: value > 7050.0,
+        lambda: session.RE.request_pause(False),
+    )
+    with pytest.raises(RunEngineInterrupted):
+        scan(session, bounds=[188, 198], steps=[5], times=[2.0])
+    session.RE.halt()
+    assert side.get("MONO:ENERGY.DMOV") == 1
+    assert side.get("SHUTTER:STATUS") == 0
+
+
+def test_ctrl_c_once_pauses_between_two_points(begin, side):
+    session = begin()
+
+    def press(name, doc):
+        if "I0" in doc["data"] and doc["seq_num"] == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    token = session.RE.subscribe(press, "event")
+    with pytest.raises(RunEngineInterrupted):
+        scan(session)
+    session.RE.unsubscribe(token)
+    assert session.RE.state == "paused"
+    assert side.get("SCALER.CNT") == 0
+    (uid,) = session.RE.resume()
+    data = ScanData.from_journal(session.journal.path(uid))
+    assert data.metadata["stop"]["exit_status"] == "success"
+    assert len(data.energy) == len(energy_grid("Fe-K", **SHORT))
+    assert side.get("SHUTTER:STATUS") == 0
 
 
 def test_leaving_with_a_paused_scan_ends_it(begin, side):
@@ -121,7 +162,7 @@ def test_leaving_with_a_paused_scan_ends_it(begin, side):
     assert (stop["exit_status"], stop["reason"]) == ("abort", "the session ended")
 
 
-def interrupt_when(signal, wanted, act):
+def interrupt_when(watched, wanted, act):
     """Act once, from a thread of its own, when a signal has a wanted value."""
     acted = threading.Event()
 
@@ -130,7 +171,7 @@ def interrupt_when(signal, wanted, act):
             acted.set()
             threading.Thread(target=act).start()
 
-    signal.subscribe(look, run=False)
+    watched.subscribe(look, run=False)
 
 
 @pytest.mark.slow("moves and counts last long enough to be interrupted")
