@@ -9,7 +9,6 @@ The same in IPython, Jupyter and scripts. Nothing connects before :func:`start`.
 
 import contextlib
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -21,10 +20,14 @@ from bluesky.utils import PersistentDict
 
 from beamline_ophyd import plans
 from beamline_ophyd.callbacks import Journal, NXxasWriter, ScanProgress, TiledPublisher
-from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
+from beamline_ophyd.devices import (
+    SIMULATOR,
+    Beamline,
+    load_beamline,
+)
 from beamline_ophyd.serving import DataFolder
 
-__all__ = ["Session", "start", "use_loopback_by_default"]
+__all__ = ["Session", "start"]
 
 logger = logging.getLogger("bluesky.beamline_ophyd")
 
@@ -278,12 +281,3 @@ def _running(served: DataFolder) -> tuple[str, str] | None:
         )
         return None
     return str(state["uri"]), served.key("writer")
-
-
-def use_loopback_by_default() -> None:
-    """Look for PVs on this machine, unless the environment says where else.
-
-    Has to come before the first PV: EPICS reads its environment once.
-    """
-    if "EPICS_CA_ADDR_LIST" not in os.environ:
-        os.environ |= {"EPICS_CA_ADDR_LIST": "127.0.0.1", "EPICS_CA_AUTO_ADDR_LIST": "NO"}

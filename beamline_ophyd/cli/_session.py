@@ -28,8 +28,8 @@ def shell(
     ] = None,
 ) -> None:
     """Open IPython with RE, devices and plans ready."""
-    from beamline_ophyd.devices import SIMULATOR
-    from beamline_ophyd.session import start, use_loopback_by_default
+    from beamline_ophyd.devices import SIMULATOR, use_loopback_by_default
+    from beamline_ophyd.session import start
 
     logging.getLogger("bluesky").addFilter(_tell_briefly)
     use_loopback_by_default()

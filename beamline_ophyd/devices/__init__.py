@@ -8,9 +8,15 @@
 
 from ._axis import Axis, MotionError
 from ._beamline import SIMULATOR, Beamline, BeamlineFileError, load_beamline
-from ._connect import BeamlineConnectionError, connect, disconnect
+from ._connect import (
+    BeamlineConnectionError,
+    connect,
+    disconnect,
+    use_loopback_by_default,
+)
 from ._ion_chambers import CountError, IonChamber, IonChambers
 from ._monochromator import Monochromator
+from ._overview import Connection, Reading, connections, readings
 from ._pvs import PVNameError, with_pvs
 from ._sample_stage import SampleStage
 from ._shutter import Shutter, ShutterError
@@ -23,19 +29,24 @@ __all__ = [
     "Beamline",
     "BeamlineConnectionError",
     "BeamlineFileError",
+    "Connection",
     "CountError",
     "IonChamber",
     "IonChambers",
     "Monochromator",
     "MotionError",
     "PVNameError",
+    "Reading",
     "SampleStage",
     "Shutter",
     "ShutterError",
     "Simulation",
     "StorageRing",
     "connect",
+    "connections",
     "disconnect",
     "load_beamline",
+    "readings",
+    "use_loopback_by_default",
     "with_pvs",
 ]

@@ -1,12 +1,22 @@
 """Waiting for PVs, saying what to do when they do not come, and leaving them."""
 
+import asyncio
 import inspect
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["BeamlineConnectionError", "connect", "disconnect", "not_connected"]
+__all__ = [
+    "BeamlineConnectionError",
+    "connect",
+    "connect_async",
+    "disconnect",
+    "is_async",
+    "not_connected",
+    "signals_of",
+    "use_loopback_by_default",
+]
 
 
 class BeamlineConnectionError(ConnectionError):
@@ -30,16 +40,15 @@ def connect(*devices: Any, timeout: float = 5.0) -> None:
         Names the PVs that are missing, the addresses searched and how to start the server.
     """
     deadline = time.monotonic() + timeout
-    for device in devices:
-        left = max(deadline - time.monotonic(), 0.1)
-        if _is_async(device):
-            _connect_async(device, left)
-            continue
+    threaded = [device for device in devices if not is_async(device)]
+    for device in threaded:
         try:
-            device.wait_for_connection(timeout=left)
+            device.wait_for_connection(timeout=max(deadline - time.monotonic(), 0.1))
         except TimeoutError:
-            there = [other for other in devices if not _is_async(other)]
-            raise BeamlineConnectionError(not_connected(*there)) from None
+            raise BeamlineConnectionError(not_connected(*threaded)) from None
+    if others := [device for device in devices if is_async(device)]:
+        for name, error in connect_async(others, max(deadline - time.monotonic(), 1.0)).items():
+            raise BeamlineConnectionError(f"{name} is not connected: {error}") from error
 
 
 def disconnect(*devices: Any) -> None:
@@ -55,7 +64,7 @@ def disconnect(*devices: Any) -> None:
         Any devices, connected or not; those of ophyd-async need no leaving.
     """
     for device in devices:
-        if _is_async(device):
+        if is_async(device):
             continue
         pvs = list(_pvs(device))
         device.destroy()
@@ -64,22 +73,30 @@ def disconnect(*devices: Any) -> None:
                 pv._monref = pv._monref_mask = None
 
 
-def _is_async(device: Any) -> bool:
+def is_async(device: Any) -> bool:
+    """Whether a device is one of ophyd-async."""
     return inspect.iscoroutinefunction(getattr(device, "connect", None))
 
 
-def _connect_async(device: Any, timeout: float) -> None:
+def connect_async(devices: Sequence[Any], timeout: float) -> dict[str, Exception]:
+    """Connect devices of ophyd-async together; what failed, by the device's name."""
     # Only whoever has such a device loads what it needs.
     from bluesky.run_engine import call_in_bluesky_event_loop
-    from ophyd_async.core import NotConnectedError
 
-    try:
-        call_in_bluesky_event_loop(device.connect(timeout=timeout), timeout + 1.0)
-    except (NotConnectedError, TimeoutError) as error:
-        raise BeamlineConnectionError(f"{device.name} is not connected: {error}") from error
+    async def together() -> list[Any]:
+        connecting = (device.connect(timeout=timeout) for device in devices)
+        return await asyncio.gather(*connecting, return_exceptions=True)
+
+    ends = call_in_bluesky_event_loop(together(), timeout + 5.0)
+    return {
+        device.name: end
+        for device, end in zip(devices, ends, strict=True)
+        if isinstance(end, Exception)
+    }
 
 
-def _signals(device: Any) -> Iterator[tuple[str, Any]]:
+def signals_of(device: Any) -> Iterator[tuple[str, Any]]:
+    """All signals of an ophyd device, which may be one itself, by their dotted names."""
     if not hasattr(device, "walk_signals"):
         yield device.name, device
         return
@@ -88,7 +105,7 @@ def _signals(device: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _pvs(device: Any) -> Iterator[Any]:
-    for _, signal in _signals(device):
+    for _, signal in signals_of(device):
         for attribute in ("_read_pv", "_write_pv"):
             if (pv := getattr(signal, attribute, None)) is not None:
                 yield pv
@@ -111,6 +128,15 @@ def not_connected(*devices: Any) -> str:
 
 
 def _missing(device: Any) -> Iterator[str]:
-    for name, signal in _signals(device):
+    for name, signal in signals_of(device):
         if not signal.connected:
             yield getattr(signal, "pvname", name)
+
+
+def use_loopback_by_default() -> None:
+    """Look for PVs on this machine, unless the environment says where else.
+
+    Has to come before the first PV: EPICS reads its environment once.
+    """
+    if "EPICS_CA_ADDR_LIST" not in os.environ:
+        os.environ |= {"EPICS_CA_ADDR_LIST": "127.0.0.1", "EPICS_CA_AUTO_ADDR_LIST": "NO"}

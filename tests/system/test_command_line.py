@@ -43,7 +43,19 @@ def test_validate_tells_what_is_wrong(beamline, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "ioc", "tiled", "shell", "validate", "replay", "export", "repair"]
+    "command",
+    [
+        "demo",
+        "ioc",
+        "tiled",
+        "shell",
+        "devices",
+        "status",
+        "validate",
+        "replay",
+        "export",
+        "repair",
+    ],
 )
 def test_every_command_has_help(beamline, command):
     result = beamline(command, "--help")
