@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
-.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage wheel ioc reference clean
+.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench soak valgrind wheel ioc reference clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -79,6 +79,15 @@ ioctest: $(VENV)/.dev ## test records and device support under AddressSanitizer 
 
 ctest-coverage: $(VENV)/.dev ## measure what the C tests cover
 	@.ci/ctest coverage $(BIN)
+
+bench: $(VENV)/.test ## measure gets per second and memory of the server, beside EPICS base's softIoc
+	@$(BIN)/python -m tests.benchmarks.server
+
+soak: $(VENV)/.test ## run the server for 24 simulated hours and look for leaks and drift
+	@$(BIN)/python -m tests.benchmarks.soak
+
+valgrind: $(VENV)/.test ## run the server under valgrind's memcheck
+	@$(BIN)/python -m tests.benchmarks.valgrind
 
 wheel: $(BIN)/python ## build the wheel and try it in a clean environment
 	@.ci/wheel $(PYTHON)
