@@ -5,15 +5,20 @@
 #include <math.h>
 #include <string.h>
 
-/* Positions are true ones; hard limits are where the switches are. */
+/* Positions are true ones; hard limits are where the switches are. `step` is how far an axis may
+   move between two looks at what it changes. */
 static const struct {
-    unsigned event;
     double low, high, home;
+    double step;
 } axes[NAXES] = {
-    [AXIS_BRAGG] = {SIM_BRAGG_MOVES, 3, 80, 10},
-    [AXIS_X] = {SIM_X_MOVES, -11000, 11000, 0},
-    [AXIS_Y] = {SIM_Y_MOVES, -11000, 11000, 0},
+    [AXIS_BRAGG] = {3, 80, 10, INFINITY}, /* its step is one of energy */
+    [AXIS_PITCH] = {-550, 550, 0, 2},       [AXIS_X] = {-11000, 11000, 0, 50},
+    [AXIS_Y] = {-11000, 11000, 0, 50},      [AXIS_Z] = {-5500, 5500, 0, INFINITY},
+    [AXIS_THETA] = {-185, 185, 0, 0.2},     [AXIS_DIFF_TH] = {-12, 92, 0, INFINITY},
+    [AXIS_DIFF_TTH] = {-12, 152, 0, 0.005},
 };
+
+#define STEP_EV 0.25 /* within a count, no step of a moving mono is wider */
 
 #define START_ENERGY_EV 7000.0
 #define START_CRYSTAL BL_SI111
@@ -56,8 +61,13 @@ static const struct {
 } drives[] = {
     {"bragg", AXIS_BRAGG, true, 0, same, same},
     {"energy", AXIS_BRAGG, false, SIM_MONO_CHANGED, energy_from_dial, energy_to_dial},
+    {"pitch", AXIS_PITCH, true, 0, same, same},
     {"sample_x", AXIS_X, true, 0, same, same},
     {"sample_y", AXIS_Y, true, 0, same, same},
+    {"sample_z", AXIS_Z, true, 0, same, same},
+    {"sample_theta", AXIS_THETA, true, 0, same, same},
+    {"diff_th", AXIS_DIFF_TH, true, 0, same, same},
+    {"diff_tth", AXIS_DIFF_TTH, true, 0, same, same},
 };
 #define NDRIVES ((int)(sizeof(drives) / sizeof(drives[0])))
 
@@ -77,7 +87,13 @@ void axes_init(struct sim *sim)
     for (int i = 0; i < NAXES; i++) {
         bl_motion_rest(&sim->axis[i].motion, start[i]);
         sim->axis[i].sign = 1;
+        sim->axis[i].stall_s = -INFINITY;
     }
+}
+
+static bool faulty(const struct sim *sim, int fault, int index)
+{
+    return sim->fault[fault] == index + 1;
 }
 
 double axes_energy_ev(const struct sim *sim, double time_s)
@@ -87,6 +103,17 @@ double axes_energy_ev(const struct sim *sim, double time_s)
     return bl_mono_energy_ev(d_angstrom(sim), angle_deg, &energy_ev) == BL_OK ? energy_ev : NAN;
 }
 
+double axes_steps(const struct sim *sim, double from_s, double to_s)
+{
+    double n = fabs(axes_energy_ev(sim, to_s) - axes_energy_ev(sim, from_s)) / STEP_EV;
+    for (int i = 0; i < NAXES; i++) {
+        const struct bl_motion *motion = &sim->axis[i].motion;
+        n = fmax(n, fabs(bl_motion_position(motion, to_s) - bl_motion_position(motion, from_s)) /
+                        axes[i].step);
+    }
+    return n;
+}
+
 unsigned axes_events(struct sim *sim, double now_s, double *next_s)
 {
     unsigned events = 0;
@@ -94,11 +121,15 @@ unsigned axes_events(struct sim *sim, double now_s, double *next_s)
         struct axis *axis = &sim->axis[i];
         if (!axis->busy)
             continue;
-        events |= axes[i].event;
-        if (bl_motion_done(&axis->motion, now_s))
-            axis->ending = true;
-        else
-            *next_s = fmin(*next_s, axis->motion.end_s);
+        const double end_s = fmax(axis->motion.end_s, axis->stall_s);
+        events |= (unsigned)SIM_AXIS_MOVES << i;
+        if (now_s < end_s) {
+            *next_s = fmin(*next_s, end_s);
+            continue;
+        }
+        axis->ending = true;
+        axis->homed = axis->homed || (axis->homing && axis->motion.end == axes[i].home);
+        axis->homing = false;
     }
     return events;
 }
@@ -133,7 +164,8 @@ int sim_drive_find(const char *name)
 
 unsigned sim_drive_events(int drive)
 {
-    return axes[drives[drive].axis].event | drives[drive].events;
+    return ((unsigned)SIM_AXIS_MOVES << drives[drive].axis) | SIM_FAULTS_CHANGED |
+           drives[drive].events;
 }
 
 int sim_drive_state(struct sim *sim, int drive, struct sim_drive_state *state)
@@ -146,16 +178,20 @@ int sim_drive_state(struct sim *sim, int drive, struct sim_drive_state *state)
     *state = (struct sim_drive_state){
         .moving = axis->busy,
         .positive = axis->positive,
-        .high_switch = true_position >= axes[index].high,
-        .low_switch = true_position <= axes[index].low,
+        .high_switch =
+            true_position >= axes[index].high || faulty(sim, SIM_FAULT_HIGH_LIMIT, index),
+        .low_switch = true_position <= axes[index].low || faulty(sim, SIM_FAULT_LOW_LIMIT, index),
         .at_home = fabs(true_position - axes[index].home) < 1e-9,
         .homed = axis->homed,
+        .stalled = axis->stalled,
         .owner = axis->owner,
         .commands = axis->commands,
         .scales = axis->scales,
     };
     const int status =
-        drives[drive].from_dial(sim, axis, true_position + axis->zero, &state->position);
+        faulty(sim, SIM_FAULT_ENCODER, index)
+            ? BL_EIO
+            : drives[drive].from_dial(sim, axis, true_position + axis->zero, &state->position);
     epicsMutexUnlock(sim->lock);
     return status;
 }
@@ -168,24 +204,61 @@ static bool within_limits(const struct axis *axis, double dial)
     return !limited || (dial >= axis->low - slack && dial <= axis->high + slack);
 }
 
-/* Starts a motion of the axis and ends it at a switch that it would run into. */
+/* Ends a motion where a limit switch does: where it is, or at once where it is thought to be. */
+static void cut(struct sim *sim, int index, double now_s)
+{
+    struct bl_motion *motion = &sim->axis[index].motion;
+    const double here = bl_motion_position(motion, now_s);
+    const bool high = faulty(sim, SIM_FAULT_HIGH_LIMIT, index);
+    const bool low = faulty(sim, SIM_FAULT_LOW_LIMIT, index);
+    bool hit;
+    (void)bl_motion_cut(motion, now_s, high ? fmin(here, axes[index].high) : axes[index].high, 1,
+                        &hit);
+    (void)bl_motion_cut(motion, now_s, low ? fmax(here, axes[index].low) : axes[index].low, -1,
+                        &hit);
+}
+
+/* An axis that is stuck stays where it is, while its drive counts steps to the end. */
+static void hold(struct sim *sim, int index, double now_s)
+{
+    struct axis *axis = &sim->axis[index];
+    axis->stalled = true;
+    axis->stall_s = axis->motion.end_s;
+    bl_motion_rest(&axis->motion, bl_motion_position(&axis->motion, now_s));
+}
+
 static int start(struct sim *sim, int index, const void *owner, double now_s, double true_target,
                  const struct bl_motion_profile *profile)
 {
     struct axis *axis = &sim->axis[index];
     const double here = bl_motion_position(&axis->motion, now_s);
-    bool hit;
+    if (faulty(sim, SIM_FAULT_ENCODER, index))
+        return BL_EIO;
     const int status = bl_motion_move(&axis->motion, now_s, true_target, profile);
     if (status != BL_OK)
         return status;
-    (void)bl_motion_cut(&axis->motion, now_s, axes[index].high, 1, &hit);
-    (void)bl_motion_cut(&axis->motion, now_s, axes[index].low, -1, &hit);
+    cut(sim, index, now_s);
+    axis->stalled = false;
+    axis->stall_s = -INFINITY;
+    if (faulty(sim, SIM_FAULT_STUCK, index))
+        hold(sim, index, now_s);
     axis->positive = true_target >= here;
     axis->busy = true;
-    axis->ending = false;
+    axis->ending = axis->homing = false;
     axis->owner = owner;
     axis->commands++;
     return BL_OK;
+}
+
+void axes_fault(struct sim *sim, double now_s)
+{
+    for (int i = 0; i < NAXES; i++) {
+        if (bl_motion_done(&sim->axis[i].motion, now_s))
+            continue;
+        cut(sim, i, now_s);
+        if (faulty(sim, SIM_FAULT_STUCK, i))
+            hold(sim, i, now_s);
+    }
 }
 
 int sim_drive_move(struct sim *sim, int drive, const void *owner, double target,
@@ -233,7 +306,7 @@ int sim_drive_home(struct sim *sim, int drive, const void *owner,
     const double now_s = sim_now(sim);
     counting_advance(sim, now_s, true);
     const int status = start(sim, index, owner, now_s, axes[index].home, profile);
-    sim->axis[index].homed = sim->axis[index].homed || status == BL_OK;
+    sim->axis[index].homing = status == BL_OK;
     sim_tell(sim, 0);
     epicsMutexUnlock(sim->lock);
     return status;
@@ -243,7 +316,6 @@ int sim_drive_stop(struct sim *sim, int drive, const void *owner, double accel)
 {
     const int index = drives[drive].axis;
     struct axis *axis = &sim->axis[index];
-    bool hit;
     epicsMutexMustLock(sim->lock);
     const double now_s = sim_now(sim);
     counting_advance(sim, now_s, true);
@@ -258,8 +330,8 @@ int sim_drive_stop(struct sim *sim, int drive, const void *owner, double accel)
             per_unit = fabs(step / (there - here));
     }
     const int status = bl_motion_stop(&axis->motion, now_s, accel * per_unit);
-    (void)bl_motion_cut(&axis->motion, now_s, axes[index].high, 1, &hit);
-    (void)bl_motion_cut(&axis->motion, now_s, axes[index].low, -1, &hit);
+    cut(sim, index, now_s);
+    axis->stall_s = -INFINITY;
     axis->owner = owner;
     sim_tell(sim, 0);
     epicsMutexUnlock(sim->lock);

@@ -12,9 +12,8 @@
 #include "rng.h"
 
 #define SLICE_S 0.1
-#define STEP_EV 0.25 /* within a slice, no step of a moving mono is wider .. */
-#define STEP_UM 50.0 /* .. nor one of the stage */
 #define STEPS_MAX 64
+#define FILL_S 60.0 /* of an empty ring */
 
 int sim_position(const struct sim *sim, double time_s, struct bl_position *position)
 {
@@ -25,6 +24,10 @@ int sim_position(const struct sim *sim, double time_s, struct bl_position *posit
     position->crystal = sim->crystal;
     const int status = bl_ring_current(bl_beamline_ring(sim->beamline),
                                        sim->steady_ring ? 0 : time_s, &position->ring_ma);
+    if (sim->fault[SIM_FAULT_DUMP] != 0)
+        position->ring_ma = 0;
+    else if (!sim->steady_ring)
+        position->ring_ma *= fmax(0, fmin(1, (time_s - sim->filled_s) / FILL_S));
     return status == BL_OK && isnan(position->energy_ev) ? BL_ERANGE : status;
 }
 
@@ -37,12 +40,7 @@ void counting_seed(struct sim *sim, uint64_t seed)
 
 static int steps(const struct sim *sim, double from_s, double to_s)
 {
-    const double ev = axes_energy_ev(sim, to_s) - axes_energy_ev(sim, from_s);
-    double n = fabs(ev) / STEP_EV;
-    for (int i = AXIS_X; i <= AXIS_Y; i++)
-        n = fmax(n, fabs(bl_motion_position(&sim->axis[i].motion, to_s) -
-                         bl_motion_position(&sim->axis[i].motion, from_s)) /
-                        STEP_UM);
+    double n = axes_steps(sim, from_s, to_s);
     if (bl_motion_position(&sim->shutter, to_s) != bl_motion_position(&sim->shutter, from_s))
         n = fmax(n, 8);
     return 1 + (int)fmin(n, STEPS_MAX - 1);
@@ -74,8 +72,13 @@ static int integrate(struct sim *sim, double from_s, double to_s, double counts[
         if (status != BL_OK)
             return status;
         for (int chamber = 0; chamber < BL_NCHAMBERS; chamber++) {
-            counts[chamber] += bl_chamber_counts(bl_beamline_chamber(sim->beamline, chamber),
-                                                 position.energy_ev, draw(sim, rate[chamber] * dt));
+            const struct bl_chamber *of = bl_beamline_chamber(sim->beamline, chamber);
+            const double photons = draw(sim, rate[chamber] * dt);
+            const double current_a =
+                sim->dark_a[chamber] + bl_chamber_current_a(of, position.energy_ev, photons / dt);
+            /* A V/F converter counts nothing below zero. */
+            counts[chamber] +=
+                of->vf_hz_per_v * dt * fmax(0, bl_preamp_volts(&sim->preamp[chamber], current_a));
         }
     }
     return BL_OK;
@@ -204,7 +207,7 @@ void sim_count_arm(struct sim *sim, bool count)
         counter->start_s = counter->to_s = now_s;
         counter->seed = bl_rng_stream(sim->seed, counter->number++);
         counter->draws = 0;
-        counter->armed = true;
+        counter->armed = sim->fault[SIM_FAULT_DETECTOR] == 0;
         counter->done = counter->ending = counter->told = false;
     } else {
         counting_advance(sim, now_s, true);
@@ -224,7 +227,7 @@ int sim_count_read(struct sim *sim, uint32_t counts[SIM_NCHANNELS], bool *done)
     for (int i = 0; i < BL_NCHAMBERS; i++)
         counts[i + 1] = (uint32_t)fmin(counter->counts[i] + counter->carry[i], UINT32_MAX);
     *done = counter->told;
-    const int status = counter->status;
+    const int status = sim->fault[SIM_FAULT_DETECTOR] != 0 ? BL_EIO : counter->status;
     epicsMutexUnlock(sim->lock);
     return status;
 }

@@ -27,6 +27,7 @@ struct pvt {
     const struct variable *variable;
     IOSCANPVT changed;
     struct sim_watch watch;
+    bool following; /* shows what another record has changed */
 };
 
 #define NO_CONVERSION 2 /* what init_record of outputs and read of inputs return */
@@ -92,6 +93,8 @@ static long get_number(void *record, double *value)
 
 static long set_number(void *record, double value)
 {
+    if (((const struct pvt *)((struct dbCommon *)record)->dpvt)->following)
+        return 0;
     const struct variable *v = variable(record);
     const int status = v->set != NULL ? v->set(the_sim, v->arg, value) : BL_EINVAL;
     return status == BL_OK ? 0 : fail(record, status, WRITE_ALARM);
@@ -118,11 +121,29 @@ static long get_text(void *record, char text[BL_NAME_LENGTH])
     }
 
 #define NUMBER_OUT(type, field, written)                                                           \
+    static void follow_##type(void *user)                                                          \
+    {                                                                                              \
+        type##Record *prec = user;                                                                 \
+        struct pvt *pvt = prec->dpvt;                                                              \
+        double value;                                                                              \
+        dbScanLock(user);                                                                          \
+        if (!prec->pact && get_number(prec, &value) == 0 && value != prec->field) {                \
+            pvt->following = true;                                                                 \
+            prec->field = value;                                                                   \
+            dbProcess(user);                                                                       \
+            pvt->following = false;                                                                \
+        }                                                                                          \
+        dbScanUnlock(user);                                                                        \
+    }                                                                                              \
     static long init_##type(struct dbCommon *common)                                               \
     {                                                                                              \
         type##Record *prec = (type##Record *)common;                                               \
         double value;                                                                              \
         const long status = attach(common);                                                        \
+        if (status == 0) {                                                                         \
+            ((struct pvt *)prec->dpvt)->watch.notify = follow_##type;                              \
+            ((struct pvt *)prec->dpvt)->watch.user = prec;                                         \
+        }                                                                                          \
         if (status == 0 && get_number(prec, &value) == 0)                                          \
             prec->field = value;                                                                   \
         return status == 0 ? NO_CONVERSION : status;                                               \

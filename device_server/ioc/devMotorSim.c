@@ -59,6 +59,7 @@ static long status(motorRecord *prec, motor_status *status)
         .at_home = state.at_home,
         .homed = state.homed,
         .positive = state.positive,
+        .trouble = state.stalled,
         .redefined = state.scales != pvt->scales || (moved_by_other && !state.moving),
         .interrupted = state.owner != prec,
     };

@@ -1,5 +1,8 @@
 /* Device support: a bo record that opens and closes the shutter. A put with completion waits for
    the blade. */
+#include <stdbool.h>
+
+#include <alarm.h>
 #include <boRecord.h>
 #include <dbAccess.h>
 #include <devSup.h>
@@ -8,12 +11,23 @@
 
 #include "simulation.h"
 
+static bool following; /* an interlock moved the shutter: the record only shows it */
+
 static void notify(void *user)
 {
     struct dbCommon *record = user;
+    boRecord *prec = user;
     dbScanLock(record);
-    if (record->pact)
+    const bool open = sim_shutter_is_open(the_sim);
+    if (record->pact) {
+        prec->val = open;
         record->rset->process(record);
+    } else if (prec->val != open) {
+        following = true;
+        prec->val = open;
+        dbProcess(record);
+        following = false;
+    }
     dbScanUnlock(record);
 }
 
@@ -32,11 +46,16 @@ static long init_record(struct dbCommon *common)
 
 static long write_bo(boRecord *prec)
 {
-    if (!prec->pact) {
-        sim_shutter_move(the_sim, prec->val != 0);
+    if (prec->pact || following)
+        return 0;
+    const int status = sim_shutter_move(the_sim, prec->val != 0);
+    if (status == BL_OK) {
         prec->pact = TRUE;
+        return 0;
     }
-    return 0;
+    prec->val = sim_shutter_is_open(the_sim);
+    recGblSetSevrMsg(prec, WRITE_ALARM, INVALID_ALARM, "%s", bl_status_text(status));
+    return -1;
 }
 
 static const bodset devShutterSim = {

@@ -33,6 +33,12 @@ static const struct {
     {"chamber.db", "CH=I0,V=i0,TEXT=Incident beam I0"},
     {"chamber.db", "CH=IT,V=it,TEXT=Transmitted beam It"},
     {"chamber.db", "CH=IR,V=ir,TEXT=Beam behind the reference Ir"},
+    {"preamp.db", "CH=I0,V=i0"},
+    {"preamp.db", "CH=IT,V=it"},
+    {"preamp.db", "CH=IR,V=ir"},
+    {"axes.db", ""},
+    {"environment.db", ""},
+    {"faults.db", ""},
     {"simulation.db", ""},
 };
 

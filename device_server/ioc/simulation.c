@@ -22,6 +22,20 @@ void sim_tell(struct sim *sim, unsigned events)
     epicsEventSignal(sim->wake);
 }
 
+double sim_change(struct sim *sim)
+{
+    epicsMutexMustLock(sim->lock);
+    const double now_s = sim_now(sim);
+    counting_advance(sim, now_s, true);
+    return now_s;
+}
+
+void sim_changed(struct sim *sim, unsigned events)
+{
+    sim_tell(sim, events);
+    epicsMutexUnlock(sim->lock);
+}
+
 static void look_at_sample(struct sim *sim, double now_s)
 {
     const struct bl_place *sample = bl_holder_at(
@@ -123,8 +137,10 @@ struct sim *sim_create(struct bl_beamline *beamline, const struct sim_options *o
     sim->speed = options->speed;
     sim->noise = options->noise;
     sim->real_ns = epicsMonotonicGet();
+    sim->filled_s = -INFINITY;
     bl_motion_rest(&sim->shutter, 1);
     axes_init(sim);
+    preamps_init(sim);
     sim_set_seed(sim, options->seed);
     look_at_sample(sim, 0);
     return sim;

@@ -40,15 +40,15 @@ extern struct sim *the_sim;
    value (`shows`); then come the others, and last the one that gave the command: who waits for its
    completion finds everything else up to date. */
 enum sim_event {
-    SIM_BRAGG_MOVES = 1 << 0, /* at every tick of a motion and at its end */
-    SIM_X_MOVES = 1 << 1,
-    SIM_Y_MOVES = 1 << 2,
-    SIM_SHUTTER_DONE = 1 << 3,
-    SIM_COUNT_DONE = 1 << 4,
-    SIM_SAMPLE_CHANGED = 1 << 5, /* another sample is in the beam */
-    SIM_REFERENCE_CHANGED = 1 << 6,
-    SIM_MONO_CHANGED = 1 << 7, /* crystal or calibration: the same angle is another energy */
-    SIM_CLOCK = 1 << 8         /* every half second */
+    SIM_SHUTTER_DONE = 1 << 0,
+    SIM_COUNT_DONE = 1 << 1,
+    SIM_SAMPLE_CHANGED = 1 << 2, /* another sample is in the beam */
+    SIM_REFERENCE_CHANGED = 1 << 3,
+    SIM_MONO_CHANGED = 1 << 4, /* crystal or calibration: the same angle is another energy */
+    SIM_GAIN_CHANGED = 1 << 5,
+    SIM_FAULTS_CHANGED = 1 << 6,
+    SIM_CLOCK = 1 << 7,     /* every half second */
+    SIM_AXIS_MOVES = 1 << 8 /* shifted left by the axis: every tick of a motion, and its end */
 };
 
 struct sim_watch {
@@ -66,6 +66,7 @@ struct sim_drive_state {
     double position;
     bool moving; /* until the end of the motion has been told */
     bool positive, high_switch, low_switch, at_home, homed;
+    bool stalled;           /* the last command moved nothing */
     const void *owner;      /* who gave the last command .. */
     unsigned long commands; /* .. how many there were, .. */
     unsigned long scales;   /* .. and how often the number changed without motion */
@@ -99,10 +100,53 @@ int sim_count_read(struct sim *sim, uint32_t counts[SIM_NCHANNELS], bool *done);
 /* Counts per second of the last whole count. */
 int sim_count_rate(struct sim *sim, int chamber, double *rate_hz);
 
-/* Shutter. */
-void sim_shutter_move(struct sim *sim, bool open);
+/* Shutter. A command that it does not follow fails. */
+int sim_shutter_move(struct sim *sim, bool open);
 bool sim_shutter_moving(struct sim *sim);
 bool sim_shutter_is_open(struct sim *sim);
+
+/* Current amplifiers: the settings of an SR570. */
+enum sim_preamp_setting {
+    SIM_SENS_NUM, /* index into 1, 2, 5 .. 500 */
+    SIM_SENS_UNIT,
+    SIM_OFFSET_ON,
+    SIM_OFFSET_SIGN, /* 0: positive */
+    SIM_OFFSET_NUM,
+    SIM_OFFSET_UNIT,
+    SIM_OFFSET_UNCAL,
+    SIM_OFFSET_FINE, /* of the uncalibrated offset, in thousandths */
+    SIM_INVERT,
+    SIM_BLANK,
+    SIM_NPREAMP_SETTINGS
+};
+double sim_preamp_setting(struct sim *sim, int chamber, int setting);
+int sim_preamp_set(struct sim *sim, int chamber, int setting, double value);
+double sim_preamp_gain(struct sim *sim, int chamber);
+/* Current of a chamber without beam, in A. */
+double sim_dark_current(struct sim *sim, int chamber);
+int sim_set_dark_current(struct sim *sim, int chamber, double ampere);
+
+/* Faults, for tests of what clients do then. Those of an axis name it: its index plus one. */
+enum sim_fault {
+    SIM_FAULT_STUCK,
+    SIM_FAULT_HIGH_LIMIT,
+    SIM_FAULT_LOW_LIMIT,
+    SIM_FAULT_ENCODER,
+    SIM_FAULT_DETECTOR,
+    SIM_FAULT_DUMP,
+    SIM_FAULT_SHUTTER,
+    SIM_FAULT_VACUUM,
+    SIM_FAULT_COOLING,
+    SIM_NFAULTS
+};
+int sim_fault(struct sim *sim, int fault); /* 0: none */
+int sim_set_fault(struct sim *sim, int fault, int value);
+int sim_faults(struct sim *sim); /* how many there are */
+void sim_clear_faults(struct sim *sim);
+
+/* Environment. */
+double sim_pressure_mbar(struct sim *sim);
+double sim_hutch_c(struct sim *sim);
 
 /* State of the beamline and of the simulation. */
 int sim_ring_current(struct sim *sim, double *current_ma);

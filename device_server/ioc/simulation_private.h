@@ -6,9 +6,21 @@
 #include <epicsMutex.h>
 #include <epicsThread.h>
 
+#include "preamp.h"
 #include "simulation.h"
 
-enum { AXIS_BRAGG, AXIS_X, AXIS_Y, NAXES };
+/* In the order in which the records of faults name them. */
+enum {
+    AXIS_BRAGG,
+    AXIS_PITCH,
+    AXIS_X,
+    AXIS_Y,
+    AXIS_Z,
+    AXIS_THETA,
+    AXIS_DIFF_TH,
+    AXIS_DIFF_TTH,
+    NAXES
+};
 
 /* Positions of the motion are true ones: what the beam sees. A controller counts from its own zero:
    dial = true + zero. */
@@ -20,7 +32,9 @@ struct axis {
     bool busy;           /* a motion whose end has not been told yet .. */
     bool ending;         /* .. and is being told */
     bool positive;       /* direction of the last motion */
-    bool homed;
+    bool homing, homed;
+    bool stalled;   /* the last command found the axis stuck .. */
+    double stall_s; /* .. and its drive takes the motion to last until then */
     const void *owner;
     unsigned long commands, scales;
 };
@@ -60,6 +74,11 @@ struct sim {
     bool shutter_busy;
     struct counter counter;
     const struct bl_place *sample;
+    int preamp_setting[BL_NCHAMBERS][SIM_NPREAMP_SETTINGS];
+    struct bl_preamp preamp[BL_NCHAMBERS]; /* follows from the settings */
+    double dark_a[BL_NCHAMBERS];
+    int fault[SIM_NFAULTS];
+    double filled_s; /* when the ring was last empty */
 
     uint64_t seed;
     bool noise, steady_ring;
@@ -68,6 +87,10 @@ struct sim {
 /* All with the simulation locked. */
 double sim_now(const struct sim *sim);
 void sim_tell(struct sim *sim, unsigned events);
+/* Locks, and integrates a count up to this moment, since something is about to change .. */
+double sim_change(struct sim *sim);
+/* .. tells that it has, and unlocks. */
+void sim_changed(struct sim *sim, unsigned events);
 
 /* axes.c */
 void axes_init(struct sim *sim);
@@ -75,6 +98,13 @@ double axes_energy_ev(const struct sim *sim, double time_s); /* of the beam; NAN
 unsigned axes_events(struct sim *sim, double now_s, double *next_s); /* and when more is due */
 void axes_settle(struct sim *sim);
 bool axes_owned_by(const struct sim *sim, const void *owner);
+double axes_steps(const struct sim *sim, double from_s, double to_s); /* that resolve a motion */
+void axes_fault(struct sim *sim, double now_s); /* after the faults have changed */
+
+/* preamps.c, shutter.c */
+void preamps_init(struct sim *sim);
+bool shutter_interlocked(const struct sim *sim);
+void shutter_go(struct sim *sim, double now_s, bool open);
 
 /* counting.c: integrates up to now (before anything changes: exactly up to now) */
 void counting_seed(struct sim *sim, uint64_t seed);

@@ -48,7 +48,7 @@ static int get_length(struct sim *sim, int arg, double *value)
 
 static int get_gain(struct sim *sim, int arg, double *value)
 {
-    *value = bl_beamline_chamber(sim_beamline(sim), arg)->gain_v_per_a;
+    *value = sim_preamp_gain(sim, arg);
     return BL_OK;
 }
 
@@ -66,7 +66,9 @@ static int get_w(struct sim *sim, int arg, double *value)
 
 static int get_ev_per_count(struct sim *sim, int arg, double *value)
 {
-    *value = bl_chamber_ev_per_count(bl_beamline_chamber(sim_beamline(sim), arg));
+    struct bl_chamber chamber = *bl_beamline_chamber(sim_beamline(sim), arg);
+    chamber.gain_v_per_a = sim_preamp_gain(sim, arg);
+    *value = bl_chamber_ev_per_count(&chamber);
     return BL_OK;
 }
 
@@ -255,5 +257,5 @@ const struct variable *variable_find(const char *name)
         if (strcmp(variables[i].name, name) == 0)
             return &variables[i];
     }
-    return NULL;
+    return variable_of_hardware(name);
 }

@@ -21,4 +21,7 @@ struct variable {
 /* NULL: none of that name. */
 const struct variable *variable_find(const char *name);
 
+/* Of those that stand for faults, environment and amplifiers. */
+const struct variable *variable_of_hardware(const char *name);
+
 #endif

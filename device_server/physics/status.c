@@ -12,6 +12,7 @@ static const char *const texts[BL_NSTATUS] = {
     [BL_EFORMAT] = "wrong format",
     [BL_ENOTFOUND] = "not found",
     [BL_EFULL] = "holder is full",
+    [BL_EREFUSED] = "command refused",
 };
 
 const char *bl_status_text(int status)

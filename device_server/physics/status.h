@@ -13,6 +13,7 @@ enum bl_status {
     BL_EFORMAT,   /* a file that is not what it should be */
     BL_ENOTFOUND, /* no element, edge, sample or place of that name */
     BL_EFULL,     /* no room left on the sample holder */
+    BL_EREFUSED,  /* hardware that does not follow a command */
     BL_NSTATUS
 };
 

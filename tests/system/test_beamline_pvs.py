@@ -175,7 +175,7 @@ def test_the_shutter_travels_and_then_completes_the_put(bl):
         status.until(lambda value: value == 0)
     assert bl.get("SHUTTER:CMD", as_string=True) == "Close"
     bl.put("SIM:SPEED", 200.0)
-    assert count(bl, 1.0)[1:4] == [0, 0, 0]
+    assert max(count(bl, 1.0)[1:4]) <= 2  # dark current
     bl.put("SHUTTER:CMD", "Open")
     assert bl.get("SHUTTER:STATUS", as_string=True) == "Open"
     assert count(bl, 1.0)[1] > 1000
