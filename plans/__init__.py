@@ -21,13 +21,17 @@ from .dark import dark_current_wrapper, record_dark_current
 from .halting import close_after_halt
 from .maps import fixed_energy_map, mesh_scan, xanes_map
 from .powder import powder_scan
+from .proposal import ProposalError, proposal_wrapper
 from .scans import count, line_scan
+from .suspending import beam_suspenders, suspend_wrapper
 from .xafs import xafs_scan
 
 __all__ = [
     "DeviceError",
+    "ProposalError",
     "abort_reason_wrapper",
     "baseline_wrapper",
+    "beam_suspenders",
     "check_before_run_wrapper",
     "close_after_halt",
     "count",
@@ -36,10 +40,12 @@ __all__ = [
     "line_scan",
     "mesh_scan",
     "powder_scan",
+    "proposal_wrapper",
     "record_dark_current",
     "run_summary",
     "sample_name_wrapper",
     "shutter_wrapper",
+    "suspend_wrapper",
     "xafs_scan",
     "xanes_map",
 ]
