@@ -19,12 +19,15 @@ from bluesky import RunEngine
 from bluesky.utils import PersistentDict
 
 from beamline_ophyd import plans
-from beamline_ophyd.callbacks import Journal, NXxasWriter, ScanProgress, TiledPublisher
-from beamline_ophyd.devices import (
-    SIMULATOR,
-    Beamline,
-    load_beamline,
+from beamline_ophyd.callbacks import (
+    Journal,
+    NXxasWriter,
+    ScanProgress,
+    ScanSummary,
+    TiledPublisher,
+    TimingMemory,
 )
+from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
 from beamline_ophyd.serving import DataFolder
 
 __all__ = ["Session", "start"]
@@ -103,6 +106,22 @@ class Session:
         if self.chambers is not None:
             names |= {"i0": self.i0, "it": self.it, "ir": self.ir}
         return names
+
+    def recorded(self, uid: str) -> str:
+        """Path of a run's journal, by its uid or the beginning of it, for ``resume=``.
+
+        Raises
+        ------
+        ValueError
+            When no run, or more than one, is kept under it.
+        """
+        found = sorted(self.journal.folder.glob(f"*{uid}*.jsonl"))
+        if len(found) != 1:
+            raise ValueError(
+                f"{len(found)} runs in {self.journal.folder} are called {uid!r}; give the uid that "
+                "RE returned, or more of it"
+            )
+        return str(found[0])
 
     def wait(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
         """Wait until files and Tiled have everything measured so far."""
@@ -239,6 +258,8 @@ def start(
         engine.subscribe(publisher)
     if progress:
         engine.subscribe(ScanProgress())
+        engine.subscribe(ScanSummary())
+    engine.subscribe(TimingMemory(home / "timing.json"))
 
     def check(run_md: Mapping[str, Any]) -> None:
         expected = {"scan_id": int(engine.md.get("scan_id", 0)) + 1}

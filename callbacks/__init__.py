@@ -21,17 +21,28 @@ if TYPE_CHECKING:
     from .nxxas import NXxasWriter
     from .progress import ScanProgress
     from .tiled import TiledPublisher
+    from .timing import ScanSummary, TimingMemory
     from .xdi import XDIWriter
 
 _HOMES = {
     "Journal": "journal",
     "NXxasWriter": "nxxas",
     "ScanProgress": "progress",
+    "ScanSummary": "timing",
     "TiledPublisher": "tiled",
+    "TimingMemory": "timing",
     "XDIWriter": "xdi",
 }
 
-__all__ = ["Journal", "NXxasWriter", "ScanProgress", "TiledPublisher", "XDIWriter"]
+__all__ = [
+    "Journal",
+    "NXxasWriter",
+    "ScanProgress",
+    "ScanSummary",
+    "TiledPublisher",
+    "TimingMemory",
+    "XDIWriter",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -21,6 +21,7 @@ from .dark import dark_current_wrapper, record_dark_current
 from .halting import close_after_halt
 from .maps import fixed_energy_map, mesh_scan, xanes_map
 from .powder import powder_scan
+from .previewing import Preview, preview, preview_grid
 from .proposal import ProposalError, proposal_wrapper
 from .scans import count, line_scan
 from .suspending import beam_suspenders, suspend_wrapper
@@ -28,6 +29,7 @@ from .xafs import xafs_scan
 
 __all__ = [
     "DeviceError",
+    "Preview",
     "ProposalError",
     "abort_reason_wrapper",
     "baseline_wrapper",
@@ -40,6 +42,8 @@ __all__ = [
     "line_scan",
     "mesh_scan",
     "powder_scan",
+    "preview",
+    "preview_grid",
     "proposal_wrapper",
     "record_dark_current",
     "run_summary",

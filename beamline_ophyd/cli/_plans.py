@@ -1,0 +1,67 @@
+"""Commands on what is going to be measured."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._app import Json, app, say
+
+__all__ = []
+
+
+@app.command()
+def preview(
+    edge: Annotated[str, typer.Argument(help='"Fe-K", "Pb-L3", or E0 in eV.')],
+    bounds: Annotated[
+        str | None, typer.Option(help='Such as "-200 -30 15 14k"; with --steps.')
+    ] = None,
+    steps: Annotated[str | None, typer.Option(help='Such as "10 0.5 0.05k".')] = None,
+    times: Annotated[str | None, typer.Option(help='Dwell times, such as "0.5 0.5 0.25k".')] = None,
+    repeats: Annotated[int, typer.Option(help="Sweeps.", min=1)] = 1,
+    settle_time: Annotated[float, typer.Option(help="Seconds before each count.", min=0)] = 0.0,
+    axis: Annotated[
+        str, typer.Option(help="Name of the energy axis whose past runs are looked up.")
+    ] = "mono_energy",
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the session, for what past runs took.",
+            show_default="~/.local/share/beamline-ophyd",
+        ),
+    ] = None,
+    png: Annotated[Path | None, typer.Option(help="Draw the grid into this file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a scan's regions, points and dwell times, and about how long it takes."""
+    from beamline_ophyd.grid import energy_grid
+    from beamline_ophyd.plans import preview_grid
+    from beamline_ophyd.serving import default_folder
+    from beamline_ophyd.timing import Timing, load_timing
+
+    grid = energy_grid(
+        _number_or_word(edge), bounds=_list(bounds), steps=_list(steps), times=_list(times)
+    )
+    home = folder or default_folder().parent
+    timing = load_timing(home / "timing.json", axis, Timing())
+    shown = preview_grid(grid, repeats=repeats, settle_time=settle_time, timing=timing)
+    say(str(shown))
+    if png is not None:
+        shown.save_png(png)
+        say(f"drawn into {png}")
+    if as_json:
+        typer.echo(json.dumps(shown.to_dict()))
+
+
+def _number_or_word(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _list(text: str | None) -> list[float | str] | None:
+    if text is None:
+        return None
+    return [_number_or_word(word) for word in text.replace(",", " ").split()]

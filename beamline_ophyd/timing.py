@@ -1,0 +1,111 @@
+"""How long a scan takes: from the devices' speeds, and from what past runs took."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+__all__ = ["Timing", "learn", "load_timing", "save_timing"]
+
+KEPT_RUNS = 20
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one point takes: ``dwell_scale * dwell + settling + overhead + distance * pace``.
+
+    Attributes
+    ----------
+    overhead_s : float
+        Seconds a point beside counting, settling and the distance of the motion.
+    pace_s_per_ev : float
+        Seconds an eV of motion.
+    dwell_scale : float
+        Seconds of clock time a second of dwell time; 1 but for a simulation that runs faster.
+    """
+
+    overhead_s: float = 0.1
+    pace_s_per_ev: float = 0.0
+    dwell_scale: float = 1.0
+
+    def points_s(
+        self, energy_ev: Sequence[float], dwell_s: Sequence[float], settle_s: float = 0.0
+    ) -> np.ndarray:
+        """Seconds that each point takes, in the order measured; shape (n,).
+
+        The way to the first point is not known, and counts as none.
+        """
+        energy = np.asarray(energy_ev, dtype=float)
+        distance = np.abs(np.diff(energy, prepend=energy[:1]))
+        return (
+            self.dwell_scale * np.asarray(dwell_s, dtype=float)
+            + settle_s
+            + self.overhead_s
+            + self.pace_s_per_ev * distance
+        )
+
+
+def learn(
+    times: Sequence[float],
+    energy_ev: Sequence[float],
+    dwell_s: Sequence[float],
+    settle_s: float = 0.0,
+) -> Timing | None:
+    """Timing of a run, by non-negative least squares over the intervals between its events.
+
+    Intervals of more than five times what is usual for their dwell time, such as a pause, are
+    left out.
+
+    Parameters
+    ----------
+    times, energy_ev, dwell_s : sequence, length n
+        Time of each event in s, and the energy and dwell time of its point.
+    settle_s : float
+        Settling time in s.
+
+    Returns
+    -------
+    Timing or None
+        None where there are fewer than five points to learn from.
+    """
+    if len(times) < 5:
+        return None
+    interval = np.diff(np.asarray(times, dtype=float))
+    distance = np.abs(np.diff(np.asarray(energy_ev, dtype=float)))
+    dwell = np.asarray(dwell_s, dtype=float)[1:]
+    usual = interval <= 5 * np.median(interval / dwell) * dwell
+    terms = np.column_stack([np.ones_like(dwell), distance, dwell])[usual]
+    (overhead, pace, scale), _ = nnls(terms, np.maximum(interval[usual] - settle_s, 0.0))
+    return Timing(float(overhead), float(pace), float(scale))
+
+
+def load_timing(path: str | Path, axis: str, default: Timing) -> Timing:
+    """The median of what past runs with an energy axis took; `default` where there is none."""
+    try:
+        runs = [Timing(**run) for run in json.loads(Path(path).read_text()).get(axis, [])]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return default
+    if not runs:
+        return default
+    names = ("overhead_s", "pace_s_per_ev", "dwell_scale")
+    return Timing(*(float(np.median([getattr(run, name) for run in runs])) for name in names))
+
+
+def save_timing(path: str | Path, axis: str, timing: Timing) -> None:
+    """Add what a run took to a file that keeps the last runs of each energy axis."""
+    path = Path(path)
+    known: dict[str, list[Any]] = {}
+    try:
+        found = json.loads(path.read_text())
+        known = dict(found) if isinstance(found, Mapping) else {}
+    except (OSError, ValueError):
+        pass
+    known[axis] = [*known.get(axis, []), asdict(timing)][-KEPT_RUNS:]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(".new")
+    scratch.write_text(json.dumps(known))
+    scratch.replace(path)
