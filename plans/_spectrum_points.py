@@ -146,10 +146,19 @@ class SpectrumPoints:
         except RunEngineControlException:
             raise
         except Exception as error:
+            yield from self._late_failures()
             # What does not end in time will not do so at the next attempt.
             if failing or isinstance(error.__cause__, TimeoutError):
                 raise
             raise _Again(f"not counted: {error}") from error
+
+    def _late_failures(self) -> MsgGenerator[None]:
+        """Take in what bluesky throws once more for each detector that shared a failed count."""
+        for _ in self._detectors:
+            try:
+                yield Msg("sleep", None, 0.01)
+            except FailedStatus:
+                continue
 
     def _read(self, dwell_s: float, failing: bool) -> MsgGenerator[tuple[str, Readings]]:
         readings: dict[str, Any] = {}

@@ -103,3 +103,20 @@ def beamline():
         )
 
     return run
+
+
+@pytest.fixture
+def begin(side, tmp_path):
+    """Start a session in the test's folder: begin(**options)."""
+    from beamline_ophyd.session import start
+
+    started = []
+
+    def run(**options):
+        started.append(start(side.prefix, folder=tmp_path, progress=False, timeout=15, **options))
+        return started[-1]
+
+    yield run
+    for session in started:
+        session.close()
+        session.release()

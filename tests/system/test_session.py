@@ -21,23 +21,6 @@ from beamline_ophyd.plans import xafs_scan
 SHORT = {"bounds": [-20, 0, 30], "steps": [5, 2], "times": [0.2, 0.2]}
 
 
-@pytest.fixture
-def begin(side, tmp_path):
-    """Start a session in the test's folder: begin(**options)."""
-    from beamline_ophyd.session import start
-
-    started = []
-
-    def run(**options):
-        started.append(start(side.prefix, folder=tmp_path, progress=False, timeout=15, **options))
-        return started[-1]
-
-    yield run
-    for session in started:
-        session.close()
-        session.release()
-
-
 def scan(session, edge="Fe-K", **options):
     detectors = [session.i0, session.it, session.ir]
     return session.RE(xafs_scan(detectors, session.mono.energy, edge, **(SHORT | options)))
@@ -134,6 +117,9 @@ def test_a_halt_in_a_motion_stops_it_and_closes_the_shutter(begin, side):
 def test_ctrl_c_once_pauses_between_two_points(begin, side):
     session = begin()
 
+    # Slow enough that points are left when the key has been noticed.
+    side.put("SIM:SPEED", 5.0)
+
     def press(name, doc):
         if "I0" in doc["data"] and doc["seq_num"] == 3:
             os.kill(os.getpid(), signal.SIGINT)
@@ -142,6 +128,7 @@ def test_ctrl_c_once_pauses_between_two_points(begin, side):
     with pytest.raises(RunEngineInterrupted):
         scan(session)
     session.RE.unsubscribe(token)
+    side.put("SIM:SPEED", 200.0)
     assert session.RE.state == "paused"
     assert side.get("SCALER.CNT") == 0
     (uid,) = session.RE.resume()

@@ -1,0 +1,93 @@
+"""Every fault switch of the device server, put on in the middle of a scan."""
+
+import re
+
+import pytest
+
+from beamline_ophyd import ScanData
+from beamline_ophyd.formats.validate import validate_file
+from beamline_ophyd.grid import energy_grid
+from beamline_ophyd.plans import DeviceError, xafs_scan
+
+GRID = {"bounds": [-20, 30], "steps": [2], "times": [0.2]}
+
+
+@pytest.fixture
+def scan_with(begin, side):
+    """Scan with a fault from the fifth point on; what was raised, the uid and the session."""
+
+    def run(switch, value=1, **options):
+        session = begin()
+        chambers = session.i0.parent
+        chambers.time_margin = 0.3
+        session.shutter.travel_limit = 2.0
+
+        def fault(name, doc):
+            if doc["seq_num"] == 5 and "I0" in doc["data"]:
+                side.put(f"SIM:FAULT:{switch}", value)
+
+        session.RE.subscribe(fault, "event")
+        uids = []
+        session.RE.subscribe(lambda name, doc: uids.append(doc["uid"]), "start")
+        raised = None
+        plan = xafs_scan([session.i0, session.it], session.mono.energy, "Fe-K", **GRID, **options)
+        try:
+            session.RE(plan)
+        except Exception as error:
+            raised = error
+        assert session.wait()
+        return session, uids[0], raised
+
+    side.put("SIM:FAULT", 0)
+    yield run
+    side.put("SIM:FAULT", 0)
+
+
+def check_truth(session, uid, status):
+    """Journal and file say the same, and how the scan ended."""
+    file = session.writer.files[uid]
+    assert validate_file(file) == []
+    data = ScanData.from_journal(session.journal.path(uid))
+    assert data == ScanData.from_nexus(file)
+    assert data.metadata["stop"]["exit_status"] == status
+    return data
+
+
+@pytest.mark.slow("scans that wait for what does not come")
+@pytest.mark.parametrize(
+    ("switch", "value", "words"),
+    [
+        ("STUCK", "MONO:BRAGG", r"mono_energy \(BL02:MONO:ENERGY\.VAL\) failed to go to 7102"),
+        ("LOW_LIMIT", "MONO:BRAGG", r"mono_energy \(BL02:MONO:ENERGY\.VAL\) failed to go to 7102"),
+        ("HIGH_LIMIT", "MONO:BRAGG", r"mono_energy .* hit a limit switch"),
+        ("ENCODER", "MONO:BRAGG", r"mono_energy \(BL02:MONO:ENERGY\.VAL\) failed to go to 7102"),
+        ("DETECTOR", 1, r"chambers.*did not end its count"),
+        ("DUMP", 1, r"10 points in a row are bad.*(beam dip|dead detector): I0"),
+        ("VACUUM", 1, r"10 points in a row are bad.*(beam dip|dead detector): I0"),
+    ],
+)
+def test_a_fault_ends_the_scan_with_the_right_words(scan_with, side, switch, value, words):
+    session, uid, raised = scan_with(switch, value)
+    assert isinstance(raised, DeviceError), raised
+    assert re.search(words, str(raised)), raised
+    data = check_truth(session, uid, "fail")
+    assert data.metadata["stop"]["reason"] == str(raised)
+    assert side.get("SHUTTER:STATUS") == 0
+
+
+def test_a_fault_that_is_not_in_the_way_leaves_the_scan_alone(scan_with, side):
+    session, uid, raised = scan_with("COOLING")
+    assert raised is None
+    data = check_truth(session, uid, "success")
+    assert len(data.energy) == len(energy_grid("Fe-K", **GRID))
+    assert side.get("SHUTTER:STATUS") == 0
+
+
+def test_a_shutter_that_does_not_close_is_told(scan_with, side):
+    session, uid, raised = scan_with("SHUTTER")
+    assert isinstance(raised, DeviceError)
+    assert "shutter (BL02:SHUTTER:CMD) was told to close and is at Open" in str(raised)
+    # All points were taken before, and the file holds them.
+    data = ScanData.from_nexus(session.writer.files[uid])
+    assert len(data.energy) == len(energy_grid("Fe-K", **GRID))
+    assert side.get("SHUTTER:STATUS") == 1
