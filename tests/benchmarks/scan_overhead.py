@@ -32,7 +32,7 @@ class Detector(Device):
 
     def trigger(self):
         """Count for no time."""
-        self.counts.put(1e6 * self.preset_time.get() or 1.0)
+        self.counts.put(1.0)
         status = Status(self)
         status.set_finished()
         return status
