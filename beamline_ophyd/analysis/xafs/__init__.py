@@ -1,0 +1,34 @@
+"""Absorption spectra from mu(E) to chi(R).
+
+    from beamline_ophyd.analysis import xafs
+
+    edge = xafs.pre_edge(energy, mu)
+    background = xafs.autobk(energy, mu, normalised=edge)
+    transform = xafs.xftf(background.k, background.chi, kmin=3, kmax=12, window="hanning")
+
+Names of functions and arguments are larch's where the meaning is the same. Everything takes
+and returns plain arrays, one spectrum of shape (n,) or a stack of shape (..., n) with energy
+or k along the last axis. Numpy and scipy only; written from the papers and the definitions.
+"""
+
+from ._background import Background, autobk
+from ._edge import EdgeEnergy, find_e0, locate_edge
+from ._fourier import BackTransform, FourierTransform, xftf, xftr
+from ._normalise import PreEdge, pre_edge
+from ._windows import WINDOWS, ftwindow
+
+__all__ = [
+    "WINDOWS",
+    "BackTransform",
+    "Background",
+    "EdgeEnergy",
+    "FourierTransform",
+    "PreEdge",
+    "autobk",
+    "find_e0",
+    "ftwindow",
+    "locate_edge",
+    "pre_edge",
+    "xftf",
+    "xftr",
+]
