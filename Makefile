@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
-.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench soak valgrind wheel ioc reference clean
+.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-writers kills soak valgrind wheel ioc reference clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -92,8 +92,24 @@ valgrind: $(VENV)/.test ## run the server under valgrind's memcheck
 wheel: $(BIN)/python ## build the wheel and try it in a clean environment
 	@.ci/wheel $(PYTHON)
 
+# apstools needs databroker below 2, which does not go with the project's own Tiled.
+.venv-benchmark/.done: $(BIN)/python
+	@$(MAKE) --no-print-directory VENV=.venv-benchmark .venv-benchmark/bin/python
+	@echo "installing apstools into .venv-benchmark"
+	@if command -v uv >/dev/null; then tool=uv; elif [ -x $(BIN)/uv ]; then tool=$(BIN)/uv; else tool=; fi; \
+	set -- 'apstools>=1.7.12' 'databroker<2' 'h5py>=3.12'; \
+	if [ -n "$$tool" ]; then "$$tool" pip install -q --python .venv-benchmark/bin/python "$$@"; \
+	else $(BIN)/python -m pip --python .venv-benchmark/bin/python install -q "$$@"; fi
+	@touch $@
+
+kills: $(VENV)/.test ## kill a scan at a hundred random points, and see that no point is lost
+	@BEAMLINE_KILLS=100 $(BIN)/python -m pytest tests/system/test_writer_faults.py $(PYTEST_OPTIONS)
+
+bench-writers: $(VENV)/.test .venv-benchmark/.done ## measure the writers beside other people's (a quarter of an hour)
+	@$(BIN)/python tests/benchmarks/writers.py --apstools .venv-benchmark/bin/python
+
 ioc: $(VENV)/.run ## run the device server until Ctrl-C
 	@$(BIN)/beamline ioc
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .venv-reference build dist demo_output .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) .venv-reference .venv-benchmark build dist demo_output .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -25,6 +25,9 @@ __all__ = ["XDIWriter"]
 RETRY_S = 5.0
 """Pause before a file that could not be written is tried again."""
 
+QUEUE_POINTS = 1_000_000
+"""Points that may wait for the writer, as many as for NXxas files."""
+
 MAX_UNWRITTEN = 20
 """Ended runs kept in memory because their files could not be written."""
 
@@ -87,7 +90,9 @@ class XDIWriter:
         self._on_file = on_file
         self._runs: dict[str, RunBuilder] = {}
         self._index = RunIndex()
-        self._worker = DocumentWorker(self._handle, name="XDI writer", tick=self._retry)
+        self._worker = DocumentWorker(
+            self._handle, name="XDI writer", tick=self._retry, capacity=QUEUE_POINTS
+        )
         at_exit(self, Turn.WRITER)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -38,6 +39,7 @@ LAYOUT_VERSION = 1
 JSON = {"encoding": "json"}
 
 
+@cache
 def program_version() -> str:
     """Version of the installed distribution."""
     try:

@@ -89,6 +89,8 @@ class TreeWriter:
         self._compression = compression
         self._expected = expected_rows
         self._written: dict[str, Field] = {}
+        self._datasets: dict[str, h5py.Dataset] = {}
+        """Open: looking one up by its path takes as long as writing a row."""
         self._attrs: dict[str, dict[str, Any]] = {}
         self._links: dict[str, str] = {}
         self._paths: set[str] = set()
@@ -122,6 +124,7 @@ class TreeWriter:
             if path in self._file:
                 self._remove(path)
             self._written.pop(path, None)
+            self._datasets.pop(path, None)
             self._attrs.pop(path, None)
             self._links.pop(path, None)
         self._paths = set(nodes)
@@ -159,27 +162,26 @@ class TreeWriter:
         """Write the difference into the dataset; False if it takes another dataset."""
         if array.dtype != old.dtype or array.shape[1:] != old.shape[1:] or array.ndim != old.ndim:
             return False
-        dataset = self._file[path]
-        assert isinstance(dataset, h5py.Dataset)
-        if array.shape != old.shape:
-            if not (node.grows and self._live):
-                return False
-            dataset.resize(array.shape)
+        grows = array.shape != old.shape
+        if grows and not (node.grows and self._live):
+            return False
         if array.ndim == 0:
             if not _same(array.item(), old.item()):
-                dataset[()] = array.item()
+                self._datasets[path][()] = array.item()
             return True
         first = min(len(old), len(array))
         if not node.append_only:
             first = _first_difference(old[:first], array[:first])
+        if grows:
+            self._datasets[path].id.set_extent(array.shape)
         if first < len(array):
-            dataset[first:] = array[first:]
+            _write_rows(self._datasets[path], first, array)
         return True
 
     def _create(self, path: str, node: Field, array: np.ndarray) -> None:
         dtype = h5py.string_dtype() if array.dtype == object else array.dtype
         if array.ndim == 0:
-            self._file.create_dataset(path, data=array.item(), dtype=dtype)
+            self._datasets[path] = self._file.create_dataset(path, data=array.item(), dtype=dtype)
             return
         grows = node.grows and self._live
         rows = max(len(array), self._expected if grows else 0)
@@ -194,13 +196,25 @@ class TreeWriter:
         if is_large and self._compression and array.dtype != object:
             options |= {"compression": "gzip", "compression_opts": self._compression}
             options["shuffle"] = True
-        self._file.create_dataset(path, data=array, dtype=dtype, **options)
+        self._datasets[path] = self._file.create_dataset(path, data=array, dtype=dtype, **options)
 
     def _remove(self, path: str) -> None:
         """Remove a dataset that is replaced, with all that was known of it and its links."""
         del self._file[path]
+        self._datasets.pop(path, None)
         self._attrs.pop(path, None)
         self._links = {link: target for link, target in self._links.items() if target != path}
+
+
+def _write_rows(dataset: h5py.Dataset, first: int, array: np.ndarray) -> None:
+    """Write the rows from `first` on; for numbers without h5py's slow way of selecting them."""
+    if array.dtype == object:
+        dataset[first:] = array[first:]
+        return
+    rows = np.ascontiguousarray(array[first:])
+    file_space = dataset.id.get_space()
+    file_space.select_hyperslab((first, *[0] * (rows.ndim - 1)), rows.shape)
+    dataset.id.write(h5py.h5s.create_simple(rows.shape), file_space, rows)
 
 
 def _first_difference(old: np.ndarray, new: np.ndarray) -> int:

@@ -1,0 +1,361 @@
+"""One writer at one task, in a process of its own; started by writers.py.
+
+    python contender.py CASE NAME FOLDER
+
+Runs in this project's environment and in that of apstools alike, so it loads only what the
+contender needs. Prints one JSON object.
+"""
+
+import json
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+
+POINTS, CHANNELS = 1000, 6
+SPECTRA, SPECTRUM_POINTS = 100, 2000
+DEADLINE_S = 600.0
+MAPPING = {"energy": "energy", "i0": "ch1", "itrans": "ch2"}
+KEYS = ["energy", "energy_setpoint", *(f"ch{n}" for n in range(1, CHANNELS + 1))]
+PAIRS = 3
+
+
+class Nothing:
+    """The RunEngine, or whoever makes documents, alone."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, name, doc):
+        pass
+
+    def finish(self):
+        pass
+
+
+class JSONLines(Nothing):
+    """bluesky's JSONLinesWriter."""
+
+    def __init__(self, folder):
+        from bluesky.callbacks.json_writer import JSONLinesWriter
+
+        self.writer = JSONLinesWriter(str(folder))
+
+    def __call__(self, name, doc):
+        self.writer(name, doc)
+
+
+class AppendLoop(Nothing):
+    """What one writes by hand: a dataset a column, one row longer with every event."""
+
+    flushes = False
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, name, doc):
+        import h5py
+
+        if name == "start":
+            self.file = h5py.File(self.folder / f"{doc['uid']}.h5", "w")
+            self.sets = {
+                key: self.file.create_dataset(key, (0,), "f8", maxshape=(None,), chunks=(1024,))
+                for key in KEYS
+            }
+        elif name == "event":
+            for key, value in doc["data"].items():
+                dataset = self.sets[key]
+                row = len(dataset)
+                dataset.resize((row + 1,))
+                dataset[row] = value
+            if self.flushes:
+                self.file.flush()
+        elif name == "event_page":
+            for key, values in doc["data"].items():
+                dataset = self.sets[key]
+                row = len(dataset)
+                dataset.resize((row + len(values),))
+                dataset[row:] = values
+        elif name == "stop":
+            self.file.close()
+
+
+class FlushedAppendLoop(AppendLoop):
+    """The same, with every event visible at once."""
+
+    flushes = True
+
+
+class Own(Nothing):
+    """Writers of this project."""
+
+    names = ()
+
+    def __init__(self, folder):
+        from beamline_ophyd import callbacks
+
+        self.writers = []
+        for name in self.names:
+            options = {"journal": {}, "nexus": {"mapping": MAPPING}, "xdi": {"mapping": MAPPING}}
+            options["xdi"]["metadata"] = {
+                "Element": {"symbol": "Fe", "edge": "K"},
+                "Mono": {"d_spacing": 3.1356},
+            }
+            kind = {"journal": "Journal", "nexus": "NXxasWriter", "xdi": "XDIWriter"}[name]
+            self.writers.append(getattr(callbacks, kind)(folder, **options[name]))
+
+    def __call__(self, name, doc):
+        for writer in self.writers:
+            writer(name, doc)
+
+    def finish(self):
+        for writer in self.writers:
+            if hasattr(writer, "wait") and not writer.wait(DEADLINE_S):
+                raise RuntimeError(f"{writer} did not end: {writer.problems}")
+            if writer.problems:
+                raise RuntimeError(str(writer.problems[0]))
+
+
+class Journal(Own):
+    """The journal alone."""
+
+    names = ("journal",)
+
+
+class NXxas(Own):
+    """The NXxas writer alone."""
+
+    names = ("nexus",)
+
+
+class JournalAndNXxas(Own):
+    """Both, as a session has them."""
+
+    names = ("journal", "nexus")
+
+
+class XDI(Own):
+    """The XDI writer alone."""
+
+    names = ("xdi",)
+
+
+class Apstools(Nothing):
+    """NXWriter of apstools, which writes at the stop document, on a thread."""
+
+    def __init__(self, folder):
+        from apstools.callbacks.nexus_writer import (  # pyright: ignore[reportMissingImports]
+            NXWriter,
+        )
+
+        self.folder = folder
+        self.writer = NXWriter()
+        self.writer.warn_on_missing_content = False
+
+    def __call__(self, name, doc):
+        if name == "start":
+            self.writer.file_name = self.folder / f"{doc['uid']}.hdf"
+        self.writer.receiver(name, doc)
+        if name == "stop":
+            self.finish()
+
+    def finish(self):
+        deadline = time.monotonic() + DEADLINE_S
+        while self.writer._writer_active:
+            if time.monotonic() > deadline:
+                raise RuntimeError("NXWriter did not end")
+            time.sleep(0.001)
+
+
+CONTENDERS = {
+    "alone": Nothing,
+    "JSONLinesWriter": JSONLines,
+    "h5py append": AppendLoop,
+    "h5py append, flushed": FlushedAppendLoop,
+    "Journal": Journal,
+    "NXxasWriter": NXxas,
+    "Journal + NXxasWriter": JournalAndNXxas,
+    "XDIWriter": XDI,
+    "apstools NXWriter": Apstools,
+}
+
+
+def scan(writer, folder):
+    """Scans under the RunEngine, each in turn without and with the writer.
+
+    Seconds of each, growth of memory, and bytes of the files of one scan.
+    """
+    engine, plan = setting()
+    engine(plan(50), writer)
+    writer.finish()
+    before, held = used_mb(), 0
+    seconds = {"without": [], "with": [], "until written": []}
+    for _ in range(PAIRS):
+        began = time.perf_counter()
+        engine(plan(POINTS))
+        seconds["without"].append(time.perf_counter() - began)
+        held = size_of(folder)
+        began = time.perf_counter()
+        engine(plan(POINTS), writer)
+        seconds["with"].append(time.perf_counter() - began)
+        writer.finish()
+        seconds["until written"].append(time.perf_counter() - began)
+    return {"seconds": seconds, "mb": used_mb() - before, "bytes": size_of(folder) - held}
+
+
+def visibility(writer, folder):
+    """One scan while another process looks at the file; the time of every event."""
+    engine, plan = setting()
+    times = []
+
+    def tell(name, doc):
+        if name == "event":
+            times.append(time.time())
+        writer(name, doc)
+
+    engine(plan(POINTS), tell)
+    writer.finish()
+    return {"times": times}
+
+
+def setting():
+    """A RunEngine, and a plan of some points that gives eight columns."""
+    import numpy as np
+    from bluesky import RunEngine
+    from bluesky import plans as bp
+    from ophyd import Signal
+    from ophyd.sim import SynAxis
+
+    energy = SynAxis(name="energy")
+    signals = [Signal(name=key, value=1.0 + n) for n, key in enumerate(KEYS[2:])]
+    return RunEngine({}), lambda points: bp.list_scan(
+        signals, energy, np.linspace(7000, 8000, points).tolist()
+    )
+
+
+def size_of(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def spectra(writer, folder, *, pages):
+    """Spectra one after the other, as fast as they are taken."""
+    before = used_mb()
+    seconds = 0.0
+    for number in range(SPECTRA):
+        documents = list(spectrum_documents(number, pages=pages))
+        began = time.perf_counter()
+        for item in documents:
+            writer(*item)
+        seconds += time.perf_counter() - began
+    began = time.perf_counter()
+    writer.finish()
+    seconds += time.perf_counter() - began
+    return {"seconds": seconds, "mb": used_mb() - before, "bytes": size_of(folder)}
+
+
+def spectrum_documents(number, *, pages):
+    """The documents of one spectrum, as events or as one page."""
+    import numpy as np
+
+    random = np.random.default_rng(number)
+    uid = f"0000{number:04d}-0000-4000-8000-000000000000"
+    energy = np.linspace(7000.0, 8000.0, SPECTRUM_POINTS)
+    columns = {key: random.normal(1e6, 1e3, SPECTRUM_POINTS) for key in KEYS[2:]}
+    columns = {"energy": energy, "energy_setpoint": energy, **columns}
+    began = 1.76e9 + number
+    yield (
+        "start",
+        {
+            "uid": uid,
+            "time": began,
+            "scan_id": number + 1,
+            "plan_name": "list_scan",
+            "plan_type": "generator",
+            "detectors": KEYS[2:],
+            "motors": ["energy"],
+            "num_points": SPECTRUM_POINTS,
+            "hints": {"dimensions": [[["energy"], "primary"]]},
+        },
+    )
+    keys = {
+        key: {"source": "x", "dtype": "number", "shape": [], "object_name": key, "units": ""}
+        for key in KEYS
+    }
+    yield (
+        "descriptor",
+        {
+            "uid": f"{uid}-d",
+            "run_start": uid,
+            "time": began,
+            "name": "primary",
+            "data_keys": keys,
+            "object_keys": {key: [key] for key in KEYS},
+            "configuration": {key: {"data": {}, "data_keys": {}, "timestamps": {}} for key in KEYS},
+            "hints": {key: {"fields": [key]} for key in KEYS},
+        },
+    )
+    stamps = [began + 0.001 * row for row in range(SPECTRUM_POINTS)]
+    if pages:
+        yield (
+            "event_page",
+            {
+                "descriptor": f"{uid}-d",
+                "seq_num": list(range(1, SPECTRUM_POINTS + 1)),
+                "time": stamps,
+                "uid": [f"{uid}-{row}" for row in range(SPECTRUM_POINTS)],
+                "data": {key: values.tolist() for key, values in columns.items()},
+                "timestamps": dict.fromkeys(KEYS, stamps),
+                "filled": {},
+            },
+        )
+    else:
+        rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+        for row, values in enumerate(rows):
+            yield (
+                "event",
+                {
+                    "descriptor": f"{uid}-d",
+                    "seq_num": row + 1,
+                    "time": stamps[row],
+                    "uid": f"{uid}-{row}",
+                    "data": dict(zip(KEYS, values, strict=True)),
+                    "timestamps": dict.fromkeys(KEYS, stamps[row]),
+                    "filled": {},
+                },
+            )
+    yield (
+        "stop",
+        {
+            "uid": f"{uid}-s",
+            "run_start": uid,
+            "time": began + 2,
+            "exit_status": "success",
+            "reason": "",
+            "num_events": {"primary": SPECTRUM_POINTS},
+        },
+    )
+
+
+def used_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main():
+    case, name, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    failed = []
+    threading.excepthook = lambda failure: failed.append(repr(failure.exc_value))
+    writer = CONTENDERS[name](folder)
+    if case == "scan":
+        result = scan(writer, folder)
+    elif case == "visibility":
+        result = visibility(writer, folder)
+    else:
+        result = spectra(writer, folder, pages=case == "pages")
+    if failed:
+        sys.exit(f"{len(failed)} threads failed, first: {failed[0]}")
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Writers side by side: what each costs a scan, how fast it is in bulk, memory, size of files.
+
+    python writers.py [--apstools PYTHON] [--out FILE.md]
+
+`make bench-writers` runs it. Each contender works in a process of its own, see contender.py;
+apstools in an environment of its own, because it needs databroker below 2. Scans without and with a
+writer take turns, so that what else the machine does falls on both.
+"""
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import h5py
+
+HERE = Path(__file__).parent
+DEADLINE_S = 3600
+APSTOOLS = "apstools NXWriter"
+SCANS = (
+    "JSONLinesWriter",
+    "h5py append",
+    "h5py append, flushed",
+    "Journal",
+    "NXxasWriter",
+    "Journal + NXxasWriter",
+    APSTOOLS,
+)
+BULK = ("JSONLinesWriter", "h5py append", "Journal", "NXxasWriter", "XDIWriter", APSTOOLS)
+VISIBLE = ("h5py append, flushed", "NXxasWriter", "Journal + NXxasWriter")
+POLL_S = 0.02
+
+
+def start(case, name, folder, apstools):
+    python = apstools if name == APSTOOLS else sys.executable
+    return subprocess.Popen(
+        [str(python), str(HERE / "contender.py"), case, name, str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def measure(case, name, apstools):
+    with tempfile.TemporaryDirectory() as folder:
+        process = start(case, name, folder, apstools)
+        out, errors = process.communicate(timeout=DEADLINE_S)
+    if process.returncode:
+        raise RuntimeError(f"{case} {name}: {errors[-2000:]}")
+    return json.loads(out)
+
+
+def visibility(name, apstools):
+    """Longest time, in s, for which an event was not yet to be seen in the file."""
+    with tempfile.TemporaryDirectory() as folder:
+        process = start("visibility", name, folder, apstools)
+        looks = []
+        while process.poll() is None:
+            began = time.time()
+            rows = visible_rows(Path(folder))
+            if rows is not None:
+                looks.append((began, rows))
+            time.sleep(POLL_S)
+        out, errors = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"visibility {name}: {errors[-2000:]}")
+    times = json.loads(out)["times"]
+    late = [when - times[rows] for when, rows in looks if rows < len(times) and when > times[rows]]
+    return max(late, default=0.0)
+
+
+def visible_rows(folder):
+    for path in folder.iterdir():
+        try:
+            with h5py.File(path, "r", locking=False) as file:
+                for place in ("entry/bluesky/streams/primary/seq_num", "energy"):
+                    if place in file:
+                        return file[place].shape[0]
+        except OSError:  # between two states of a plain file, or just renamed
+            continue
+    return None
+
+
+def scan_table(names, apstools):
+    yield "| writer | an event takes longer by, ms | share | memory, MB | file, kB |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
+    for name in names:
+        found = measure("scan", name, apstools)
+        seconds = found["seconds"]
+        pairs = list(zip(seconds["without"], seconds["with"], strict=True))
+        added = statistics.median(b - a for a, b in pairs)
+        share = statistics.median(b / a - 1 for a, b in pairs)
+        yield (
+            f"| {name} | {added:.2f} | {share:+.1%} | {found['mb']:.1f} | "
+            f"{found['bytes'] / 1e3:.0f} |"
+        )
+
+
+def bulk_table(names, apstools):
+    yield "| writer | events: points/s | pages: points/s | memory, MB | files, MB |"
+    yield "| --- | ---: | ---: | ---: | ---: |"
+    for name in names:
+        events = measure("events", name, apstools)
+        try:
+            pages = f"{200_000 / measure('pages', name, apstools)['seconds']:.0f}"
+        except RuntimeError:
+            pages = "fails"
+        yield (
+            f"| {name} | {200_000 / events['seconds']:.0f} | {pages} | {events['mb']:.0f} | "
+            f"{events['bytes'] / 1e6:.1f} |"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--apstools", type=Path, help="Python of an environment with apstools.")
+    parser.add_argument("--out", type=Path, help="Also write the tables here.")
+    options = parser.parse_args()
+    absent = set() if options.apstools and options.apstools.exists() else {APSTOOLS}
+    if absent:
+        say("SKIP apstools: `make bench-writers` makes its environment")
+    lines = [
+        f"{platform.machine()}, Python {platform.python_version()}, bluesky "
+        f"{version('bluesky')}, h5py {version('h5py')}, HDF5 {h5py.version.hdf5_version}",
+        "",
+    ]
+    for title, rows in (
+        (
+            "A scan of 1000 points and 8 columns under the RunEngine",
+            scan_table([n for n in SCANS if n not in absent], options.apstools),
+        ),
+        (
+            "100 spectra of 2000 points and 8 columns, as fast as the writer takes them",
+            bulk_table([n for n in BULK if n not in absent], options.apstools),
+        ),
+        (
+            "Longest time until an event can be read in the file, in the scan above",
+            (f"| {name} | {visibility(name, options.apstools):.2f} s |" for name in VISIBLE),
+        ),
+    ):
+        lines += [f"### {title}", ""]
+        say(lines[-2])
+        if "Longest" in title:
+            lines += ["| writer | until it can be read |", "| --- | ---: |"]
+        for row in rows:
+            lines.append(row)
+            say(row)
+        lines.append("")
+    if options.out:
+        options.out.write_text("\n".join(lines))
+
+
+def say(text):
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    main()
