@@ -2,8 +2,8 @@
 """Make the sample library: tables of elements and crystal phases, and the spectra of the samples.
 
 For developers; users add measured spectra instead (docs/how-to/add-a-sample.md). Needs xraydb for
-the tables and phases, and xraylarch, which brings FEFF6, for the samples. The results are committed. `check`
-compares the foils with measured ones that nothing was fitted to.
+the tables and phases, and xraylarch, which brings FEFF6, for the samples (`make reference`). The
+results are committed. `check` compares the foils with measured ones that nothing was fitted to.
 """
 
 import argparse

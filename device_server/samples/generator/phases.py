@@ -213,8 +213,9 @@ def _phase_lines(phase: Phase) -> list[str]:
         f"phase {phase.name} {phase.formula} {volume:.5f} {density:.4f} {phase.size_angstrom:g}",
         "sites " + " ".join(f"{symbol} {b_a2:.4f}" for symbol in sites),
         *(
-            f"line {h} {k} {l} {multiplicity} {d:.6f} " + " ".join(f"{g:g}" for g in sums)
-            for (h, k, l), multiplicity, d, sums in _strong(phase, b_a2)
+            f"line {hkl[0]} {hkl[1]} {hkl[2]} {multiplicity} {d:.6f} "
+            + " ".join(f"{g:g}" for g in sums)
+            for hkl, multiplicity, d, sums in _strong(phase, b_a2)
         ),
     ]
 
