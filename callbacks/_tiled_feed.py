@@ -241,6 +241,7 @@ class TiledFeed:
             return
         if not self._link.open():
             return
+        from beamline_ophyd.serving.files import link_file
         from beamline_ophyd.serving.runs import delete_run, upload_journal
 
         sent: set[str] = set()
@@ -251,6 +252,8 @@ class TiledFeed:
             unfinished = upload_journal(path, self._link.runs, only=only, seen=sent)
             if not sent or (run.stopped and run.uid in unfinished):
                 raise _JournalError(f"{path} does not hold the whole run")
+            if run.uid in self.registered:
+                link_file(self._link.root, run.uid)
         except Exception as error:
             self._failed(run, error)
             return

@@ -5,7 +5,8 @@
 Importing this loads neither Tiled nor bluesky.
 """
 
-from .client import Connection, connect
+from .client import connect
+from .connection import Connection
 from .contents import FILE_SPEC, FILES, RUNS
 from .errors import ServerError
 from .folder import DataFolder, Keys, default_folder

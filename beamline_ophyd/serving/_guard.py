@@ -107,7 +107,7 @@ class GuardedAdapters(Mapping[str, type]):
         """
         for asset in self._assets(source):
             if mimetype == HDF5:
-                _check_hdf5(self._external(asset.data_uri), source.parameters)
+                _check_hdf5(self.regular_file(asset.data_uri), source.parameters)
             elif source.management == Management.external:
                 if mimetype not in self._named:
                     _refuse(
@@ -115,7 +115,7 @@ class GuardedAdapters(Mapping[str, type]):
                         f"only {HDF5} is served from the folder of files; whoever runs the server "
                         f"can name an adapter for it in the configuration (adapters_by_mimetype)",
                     )
-                self._external(asset.data_uri)
+                self.regular_file(asset.data_uri)
             # That it is Tiled's own is only the client's word so far.
             elif mimetype in _SQL:
                 self._check_table(asset.data_uri, source)
@@ -130,8 +130,27 @@ class GuardedAdapters(Mapping[str, type]):
             _refuse("a data source without a file", "register it with its file")
         return source.assets
 
-    def _external(self, uri: str) -> Path:
-        """Return the path of a regular file in the readable storage."""
+    def file_of(self, source: DataSource[Any]) -> Path:
+        """Return the path of the one file behind a data source, if it may be served.
+
+        Raises
+        ------
+        fastapi.HTTPException
+            As :meth:`check`.
+        """
+        self.check(str(source.mimetype), source)
+        if source.management != Management.external or len(source.assets) != 1:
+            _refuse("this node", "there is no file behind it that is its own")
+        return self.regular_file(source.assets[0].data_uri)
+
+    def regular_file(self, uri: str) -> Path:
+        """Return the path of a regular file in the readable storage.
+
+        Raises
+        ------
+        fastapi.HTTPException
+            403 for anything else, 410 when it is gone.
+        """
         path = _path(uri)
         own = set(self._writable)
         roots = [

@@ -147,6 +147,7 @@ def serve(folder: DataFolder, host: str, port: int) -> None:
     from tiled.config import parse_configs
     from tiled.server.app import build_app_from_config
 
+    from ._downloads import router
     from ._guard import guard
 
     try:
@@ -159,6 +160,8 @@ def serve(folder: DataFolder, host: str, port: int) -> None:
     _initialise(folder, config)
     for each in config.trees or ():
         guard(each.tree)
+    routers: list[Any] = config.routers
+    routers.append(router)
     tree = config.merged_trees
     logging.getLogger("tiled.server.app").handlers.clear()  # the root logger has one
 

@@ -3,69 +3,22 @@
 import ipaddress
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from .contents import FILES, RUNS
+from .connection import Connection
 from .errors import ServerError
 from .folder import DataFolder
 
 if TYPE_CHECKING:
     from tiled.client.container import Container
 
-__all__ = ["Connection", "connect", "find_server", "open_root", "split_key"]
+__all__ = ["connect", "find_server", "open_root", "split_key"]
 
 URI_VARIABLE = "BEAMLINE_TILED_URI"
 KEY_VARIABLE = "TILED_API_KEY"
 
 _FIND_TIMEOUT_S = 5.0
-
-
-class Connection:
-    """A client of one Tiled server, with the runs and the files at hand.
-
-    Made by :func:`connect`. Usable as a context manager, which closes it.
-
-    Attributes
-    ----------
-    uri : str
-        Address of the server.
-    root : tiled.client.container.Container
-        Tiled's own client of the root, for everything else.
-    """
-
-    def __init__(self, uri: str, root: "Container") -> None:
-        self.uri = uri
-        self.root = root
-
-    def __repr__(self) -> str:
-        return f"<Connection to {self.uri}>"
-
-    @property
-    def runs(self) -> Any:
-        """The catalogue of runs; ``runs[uid]``, ``runs[-1]``, ``runs.search(...)``."""
-        return self.root[RUNS.key]
-
-    @property
-    def files(self) -> Any:
-        """The NXxas files as trees; ``files[uid]["entry/data/intensity"].read()``."""
-        return self.root[FILES.key]
-
-    def close(self) -> None:
-        """Close the connections to the server."""
-        self.root.context.close()
-
-    def __enter__(self) -> "Connection":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def connect(

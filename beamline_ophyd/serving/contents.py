@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["CONTAINERS", "FILES", "FILE_SPEC", "RUNS", "Contents"]
+__all__ = ["CONTAINERS", "DOWNLOADS", "FILES", "FILE_SPEC", "RUNS", "Contents", "Download"]
 
 
 @dataclass(frozen=True)
@@ -33,3 +33,39 @@ FILES = Contents("files", (), {"description": "NXxas files, each under the uid o
 CONTAINERS = (RUNS, FILES)
 
 FILE_SPEC = "NXxas"
+
+
+@dataclass(frozen=True)
+class Download:
+    """A kind of file that the server sends as it is on disk.
+
+    Attributes
+    ----------
+    suffix : str
+        Of the file's name; else it is called as the NXxas file of the run.
+    media_type : str
+    shown : bool
+        Whether a browser shows it, rather than save it.
+    policy : str
+        What a page of it may do in a browser: by default nothing at all.
+    """
+
+    suffix: str
+    media_type: str
+    shown: bool = False
+    policy: str = "default-src 'none'; sandbox"
+
+
+DOWNLOADS = {
+    "nxs": Download(".nxs", "application/x-hdf5"),
+    "xdi": Download(".xdi", "text/plain; charset=utf-8"),
+    "csv": Download(".csv", "text/csv; charset=utf-8"),
+    "report": Download(
+        ".html",
+        "text/html; charset=utf-8",
+        shown=True,
+        # Its figures and its style are in the page; no script runs and nothing is fetched.
+        policy="default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox",
+    ),
+}
+"""What the server's own route sends of a run, by the last part of its address."""

@@ -8,14 +8,14 @@ from tiled.client.utils import ClientError
 from tiled.structures.core import Spec, StructureFamily
 from tiled.structures.data_source import Asset, DataSource, Management
 
-from .contents import FILE_SPEC, FILES
+from .contents import FILE_SPEC, FILES, RUNS
 from .errors import RegistrationError
 from .transport import ServerAwayError, ServerFaultError, said
 
 if TYPE_CHECKING:
     from tiled.client.container import Container
 
-__all__ = ["register_file"]
+__all__ = ["link_file", "register_file"]
 
 _CONFLICT = 409
 
@@ -78,6 +78,19 @@ def register_file(root: "Container", uid: str, path: str | Path) -> None:
             f"folder of files; write them there, or start it with that folder (--files). "
             f"It says: {said(error)}"
         ) from error
+    link_file(root, uid)
+
+
+def link_file(root: "Container", uid: str) -> None:
+    """Say in the metadata of a run where its file is, if the server has the run.
+
+    The file's own metadata name the run. A run that is sent again needs its link again.
+    """
+    try:
+        run: Any = root[RUNS.key, uid]
+    except KeyError:
+        return
+    run.update_metadata({"files": {FILE_SPEC: f"{FILES.key}/{uid}"}}, drop_revision=True)
 
 
 def _new(files: Any, uid: str, source: "DataSource[Any]") -> None:

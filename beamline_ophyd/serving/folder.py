@@ -37,7 +37,8 @@ catalog:
 streaming_cache:
   uri: memory
 
-# Off, because Tiled's raw-asset route serves every path that a registered asset names.
+# Off, because Tiled's raw-asset route serves every path that a registered asset names. `beamline
+# tiled` adds a route for the files of a run: /api/v1/download/UID/nxs, and xdi, csv or report.
 expose_raw_assets: false
 
 media_types:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .client import Connection, find_server, open_root
+from .client import find_server, open_root
+from .connection import Connection
 from .contents import CONTAINERS
 from .errors import ServerError
 

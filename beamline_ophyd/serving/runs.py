@@ -11,9 +11,10 @@ from tiled.client.utils import ClientError
 
 from beamline_ophyd.formats.documents import RunIndex
 from beamline_ophyd.formats.journal import iter_journal
+from beamline_ophyd.formats.spectrum import read_metadata
 from beamline_ophyd.metadata import CONTRACT_KEY
 
-from .client import Connection
+from .connection import Connection
 from .contents import RUNS
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ __all__ = [
 REPLAY_BATCH = 10_000
 
 XAFS_SPEC = "XAFSRun"
+MEASURED_KEY = "measured"
+"""Where the metadata of a run say what it is searched by, see :func:`measured_words`."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +61,8 @@ class RunUpload:
     def __init__(self, runs: "Container", *, batch_size: int) -> None:
         self._columns = columns = _Columns()
         # TiledWriter's own parts: it makes one of each for a run and keeps both to itself.
-        self._writer = _RunWriter(runs.include_data_sources(), batch_size=batch_size)
+        container: Any = _Runs(runs.include_data_sources())
+        self._writer = _RunWriter(container, batch_size=batch_size)
         self._normalizer = RunNormalizer(
             patches={
                 "start": _add_spec,
@@ -103,6 +107,35 @@ class RunUpload:
     def set_batch_size(self, batch_size: int) -> None:
         """Change the number of points in a batch from now on."""
         self._writer._batch_size = batch_size
+
+
+class _Runs:
+    """The container of runs, in which every new run says by plain words what it measured.
+
+    Start documents say it in several ways, and a search compares one word with one value.
+    """
+
+    def __init__(self, runs: "Container") -> None:
+        self._runs = runs
+
+    def create_container(self, key: str, metadata: dict[str, Any], **options: Any) -> Any:
+        measured = measured_words(metadata["start"])
+        return self._runs.create_container(
+            key, metadata={**metadata, MEASURED_KEY: measured}, **options
+        )
+
+
+def measured_words(start: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a run is searched by: element, edge, sample, mode and plan, if it says them."""
+    about, _ = read_metadata(start)
+    words = {
+        "element": about.element,
+        "edge": about.edge,
+        "sample": about.sample_name,
+        "mode": None if about.xafs is None else about.xafs.mode,
+        "plan": start.get("plan_name"),
+    }
+    return {name: str(word) for name, word in words.items() if word}
 
 
 def replay(journal: str | Path, client: Connection, *, force: bool = False) -> list[str]:

@@ -1,0 +1,112 @@
+"""What a client finds on a real Tiled server: runs by what they measured, and files."""
+
+import h5py
+import pytest
+
+from beamline_ophyd.callbacks import Journal, TiledPublisher
+from beamline_ophyd.serving import TiledServer, connect
+from beamline_ophyd.serving.runs import RunUpload
+
+DEADLINE_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with TiledServer(tmp_path_factory.mktemp("tiled client")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def writer(served):
+    with connect(served.uri, served.keys.writer) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def client(served):
+    with connect(served.uri, served.keys.reader) as reader:
+        yield reader
+
+
+@pytest.fixture(scope="module")
+def runs(writer, xafs_documents):
+    """Three runs: iron, copper a day later, and one that is no spectrum."""
+    starts = {
+        "run-iron": {"Element": {"symbol": "Fe", "edge": "K"}, "time": 1_000_000.0},
+        "run-copper": {
+            "Element": {"symbol": "Cu", "edge": "K"},
+            "Sample": {},
+            "sample": {"name": "Cu foil"},
+            "time": 1_100_000.0,
+        },
+        "run-other": {
+            "Element": {},
+            "Sample": {},
+            "sample_name": "Cu foil",
+            "plan_name": "count",
+            "time": 1_200_000.0,
+        },
+    }
+    for uid, start in starts.items():
+        upload = RunUpload(writer.runs, batch_size=100)
+        for item in xafs_documents(4, uid=uid, start=start, contract=uid != "run-other"):
+            upload.put(*item)
+    return starts
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ({"element": "Fe"}, ["run-iron"]),
+        ({"edge": "K"}, ["run-iron", "run-copper"]),
+        ({"sample": "Cu foil"}, ["run-copper", "run-other"]),
+        ({"sample": "Cu foil", "mode": "transmission"}, ["run-copper"]),
+        ({"plan": "count"}, ["run-other"]),
+        ({"since": 1_050_000.0}, ["run-copper", "run-other"]),
+        ({"since": "1970-01-13", "until": "1970-01-13"}, ["run-copper"]),
+        ({"until": "1970-01-13T00:00"}, ["run-iron"]),
+        ({"element": "Fe", "plan": "count"}, []),
+    ],
+)
+def test_runs_are_found_by_what_they_measured(client, runs, asked, found):
+    assert list(client.search(**asked)) == found
+
+
+def test_a_search_can_be_searched_further(client, runs):
+    found = client.search(edge="K")
+    assert found[-1].metadata["start"]["uid"] == "run-copper"
+
+
+def test_a_time_that_is_none_is_refused(client):
+    with pytest.raises(ValueError, match="since is 'yesterday'; give a date such as 2026-11-25"):
+        client.search(since="yesterday")
+
+
+def test_documents_do_not_change_for_being_searched(client, runs, xafs_documents):
+    (_, sent), *_ = xafs_documents(4, uid="run-iron", start=runs["run-iron"])
+    (_, found), *_ = client.runs["run-iron"].documents()
+    assert {key: found[key] for key in sent} == sent
+
+
+# A run and its file
+
+
+def test_a_run_and_its_file_name_each_other(served, client, tmp_path, xafs_documents):
+    path = served.folder.files / "linked.nxs"
+    with h5py.File(path, "w") as file:
+        file["entry/data/intensity"] = [1.0, 2.0]
+    journal = Journal(tmp_path)
+    publisher = TiledPublisher(served.uri, served.keys.writer, journal=journal)
+    documents = xafs_documents(4, uid="run-linked")
+    for item in documents:
+        journal(*item)
+        publisher(*item)
+    publisher.register_file("run-linked", path)
+    assert publisher.wait(DEADLINE_S)
+    run = client.runs["run-linked"]
+    assert run.metadata["files"] == {"NXxas": "files/run-linked"}
+    node = client.root[run.metadata["files"]["NXxas"]]
+    assert node.metadata["run_uid"] == "run-linked"
+    assert node["entry/data/intensity"].read().tolist() == [1.0, 2.0]
+    assert publisher.close()
+    journal.close()
