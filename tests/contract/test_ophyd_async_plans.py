@@ -88,7 +88,9 @@ def test_xafs_scan(devices, engine, side):
     side.put("SHUTTER:CMD", 0)
     roles = {"i0": "scaler-i0", "itrans": "scaler-itrans"}
     plan = xafs_scan([scaler], energy, "Fe-K", **SCAN, roles=roles, shutter=shutter)
-    events = events_of(engine, plan)
+    # A staged signal of ophyd-async gives the last value that its monitor brought, and that may
+    # still be the 0 of the count's begin: the plan marks such a point and takes it again.
+    events = [event for event in events_of(engine, plan) if not event["quality"]]
     grid = energy_grid("Fe-K", **SCAN)
     assert [e["energy"] for e in events] == pytest.approx(grid.energy_ev, abs=0.01)
     # The dwell time reached the scaler, the shutter was open, and the foil absorbs above its edge.
