@@ -122,9 +122,6 @@ enum sim_preamp_setting {
 double sim_preamp_setting(struct sim *sim, int chamber, int setting);
 int sim_preamp_set(struct sim *sim, int chamber, int setting, double value);
 double sim_preamp_gain(struct sim *sim, int chamber);
-/* Current of a chamber without beam, in A. */
-double sim_dark_current(struct sim *sim, int chamber);
-int sim_set_dark_current(struct sim *sim, int chamber, double ampere);
 
 /* Faults, for tests of what clients do then. Those of an axis name it: its index plus one. */
 enum sim_fault {
