@@ -1,28 +1,26 @@
 """One run as data: columns, units and metadata, wherever it comes from."""
 
 import datetime as dt
+import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .formats.earlier import earlier_runs, look_in
 from .formats.hdf5 import replace_file, write_tree
 from .formats.journal import dumps, read_journal
-from .formats.nexus_read import read_run
+from .formats.measurement import MAPPING_EXAMPLE, Measurement, measurement, read_metadata
+from .formats.merging import merge
+from .formats.nexus_read import read_earlier, read_run
 from .formats.nxxas import nexus_tree
+from .formats.points import missing_points
 from .formats.problems import OutputError, ReadError
 from .formats.run import Document, Run, RunBuilder, builder_from
-from .formats.spectrum import (
-    MAPPING_EXAMPLE,
-    Measurement,
-    Spectrum,
-    measurement,
-    merge,
-    read_metadata,
-)
+from .formats.spectrum import Spectrum
 from .formats.tables import Table, events_table, spectrum_table
 from .formats.xdi import xdi_text
 from .formats.xdi_read import read_xdi
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["ScanData"]
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +52,8 @@ class ScanData:
     mapping : mapping, optional
         Role to data key (and ``mode``), for absorption runs whose start document does
         not say it: ``{"energy": "mono_energy", "i0": "I0", "itrans": "It"}``.
+    earlier : tuple of Run
+        The runs that this one continues, from the earliest on; see :meth:`joined`.
 
     Examples
     --------
@@ -70,6 +72,7 @@ class ScanData:
 
     run: Run = field(repr=False)
     mapping: Mapping[str, Any] | None = None
+    earlier: tuple[Run, ...] = field(default=(), repr=False)
 
     @classmethod
     def from_documents(
@@ -91,8 +94,16 @@ class ScanData:
     def from_journal(
         cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None
     ) -> "ScanData":
-        """Read a journal, also one that was cut short."""
-        return cls(builder_from(read_journal(path)).snapshot(), mapping)
+        """Read a journal, also one that was cut short.
+
+        Runs that it continues are taken from journals and files beside it; a warning
+        tells of one that is not there.
+        """
+        run = builder_from(read_journal(path)).snapshot()
+        earlier, trouble = earlier_runs(run, look_in([Path(path).parent]))
+        if trouble:
+            logger.warning("%s", trouble)
+        return cls(run, mapping, earlier)
 
     @classmethod
     def from_nexus(
@@ -107,12 +118,10 @@ class ScanData:
         Parameters
         ----------
         entry : str, optional
-            Name of the entry, in a file that holds several.
-        mapping : mapping, optional
-            Role to data key, and ``mode``, where the file does not say them.
+            Name of the entry, in a file of several; by default the one that the file names.
         """
         run, found = read_run(path, entry)
-        return cls(run, found if mapping is None else mapping)
+        return cls(run, found if mapping is None else mapping, read_earlier(path, entry))
 
     @classmethod
     def from_xdi(cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None) -> "ScanData":
@@ -147,10 +156,48 @@ class ScanData:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScanData):
             return NotImplemented
-        mine, theirs = (list(map(dumps, d.run.documents())) for d in (self, other))
-        return mine == theirs
+        if len(self.earlier) != len(other.earlier):
+            return False
+        pairs = zip((*self.earlier, self.run), (*other.earlier, other.run), strict=True)
+        return all(
+            list(map(dumps, mine.documents())) == list(map(dumps, theirs.documents()))
+            for mine, theirs in pairs
+        )
 
     __hash__ = None  # type: ignore[assignment]
+
+    def joined(self, *earlier: "ScanData") -> "ScanData":
+        """Join the runs that this one continues to it: one measurement, one spectrum.
+
+        Of each point its last good event counts, by
+        :class:`beamline_ophyd.metadata.XAFSContract`.
+
+        Parameters
+        ----------
+        *earlier : ScanData
+            In any order, as many as its chain of ``continues`` has.
+
+        Raises
+        ------
+        ValueError
+            When one of the chain is not among them, or measured something else.
+        """
+        known = {data.uid: (*data.earlier, data.run) for data in earlier}
+        runs, trouble = earlier_runs(self.run, lambda uid: known.get(uid, ()))
+        if trouble:
+            raise ValueError(trouble)
+        return replace(self, earlier=runs)
+
+    @property
+    def missing_points(self) -> np.ndarray:
+        """Numbers of the planned points that have no good event, in this run or an earlier one.
+
+        Raises
+        ------
+        ValueError
+            When the run has no contract.
+        """
+        return missing_points((*self.earlier, self.run))
 
     @property
     def uid(self) -> str:
@@ -220,14 +267,14 @@ class ScanData:
         return self.merged().mu(channel or str(self.mode))
 
     def merged(self) -> Spectrum:
-        """The spectrum of all sweeps together: energies, channels, photons, dwell times.
+        """The spectrum of all sweeps, and of the runs joined to this one, together.
 
         Raises
         ------
         ValueError
             When the run is no absorption spectrum.
         """
-        return merge(self.run, self._spectrum_wanted())
+        return merge(self.run, self._spectrum_wanted(), self.earlier)
 
     def _spectrum_wanted(self) -> Measurement:
         if self._measurement is None:
@@ -266,6 +313,7 @@ class ScanData:
             written=written,
             mapping=self.mapping,
             status=("unknown", "no stop document came"),
+            earlier=self.earlier,
         )
         write_tree(path, tree, compression=compression)
         return path
@@ -292,7 +340,7 @@ class ScanData:
         OSError
             When it cannot be written, or exists and mode is "w-".
         """
-        text = xdi_text(self.run, self._spectrum_wanted(), metadata)
+        text = xdi_text(self.run, self._spectrum_wanted(), metadata, self.earlier)
         return _put(_free(path, mode), text.encode())
 
     def to_csv(self, path: str | Path, *, mode: str = "w-", merged: bool = False) -> Path:

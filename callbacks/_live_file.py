@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from beamline_ophyd.formats.earlier import Looker, earlier_runs
 from beamline_ophyd.formats.hdf5 import MemoryFile, move_to_free_name, replace_file
 from beamline_ophyd.formats.nxxas import nexus_tree
-from beamline_ophyd.formats.run import RunBuilder
+from beamline_ophyd.formats.run import Run, RunBuilder
 
 from ._output import Style
 
@@ -34,6 +35,9 @@ class LiveFile:
     report: Callable[[str], None] = logger.warning
     dirty: bool = False
     ended: bool = False
+    look: Looker | None = None
+    _earlier: tuple[Run, ...] = ()
+    _trouble: str | None = None
     _builder: RunBuilder = field(default_factory=RunBuilder)
     _file: MemoryFile | None = None
     _part: Path | None = None
@@ -84,7 +88,7 @@ class LiveFile:
         OSError
             When it cannot be written; what is on disk stays as it was.
         """
-        self._write(("running", ""), sync=False)
+        self._write(("running", ""), last=False)
         self.dirty = False
         return self._size
 
@@ -101,7 +105,7 @@ class LiveFile:
         Path
             The final name, or the next free one if it is taken and not to be overwritten.
         """
-        part = self._write(status, sync=True)
+        part = self._write(status, last=True)
         if self.style.overwrite:
             part.replace(self.final)
             path = self.final
@@ -118,14 +122,17 @@ class LiveFile:
             self._file.close()
             self._file = None
 
-    def _write(self, status: tuple[str, str], *, sync: bool) -> Path:
+    def _write(self, status: tuple[str, str], *, last: bool) -> Path:
+        run = self._builder.snapshot()
+        self._join(run, last=last)
         tree = nexus_tree(
-            self._builder.snapshot(),
+            run,
             written=self._written,
             definition=self.style.definition,
             mapping=self.style.mapping,
             status=status,
             report=self.report,
+            earlier=self._earlier,
         )
         if self._file is None:
             self._file = MemoryFile(
@@ -138,9 +145,17 @@ class LiveFile:
             self.release()
             raise
         part = self._part or self._reserve()
-        replace_file(part, image, sync=sync)
+        replace_file(part, image, sync=last)
         self._size = len(image)
         return part
+
+    def _join(self, run: Run, *, last: bool) -> None:
+        """Find the runs that this one continues: as it begins, and once more as it ends."""
+        if self.look is None or self._trouble == "" or (self._trouble and not last):
+            return
+        self._earlier, self._trouble = earlier_runs(run, self.look)
+        if self._trouble and last:
+            self.report(self._trouble)
 
     @property
     def _expected_rows(self) -> int:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from beamline_ophyd.formats.measurement import read_metadata
 from beamline_ophyd.formats.names import safe_file_name
-from beamline_ophyd.formats.spectrum import read_metadata
 
 __all__ = ["DEFAULT_TEMPLATE", "FileNames"]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from beamline_ophyd.formats.documents import RunIndex
+from beamline_ophyd.formats.earlier import look_in
 from beamline_ophyd.formats.journal import read_journal
+from beamline_ophyd.formats.measurement import read_metadata
 from beamline_ophyd.formats.names import safe_file_name
 from beamline_ophyd.formats.problems import OutputError, Problem
 from beamline_ophyd.formats.run import builder_from
-from beamline_ophyd.formats.spectrum import read_metadata
 
 from ._exit import Turn, at_exit
 from ._live_file import LiveFile
@@ -77,6 +78,10 @@ class NXxasWriter:
     mapping : mapping, optional
         Role to data key, and ``mode``, for absorption runs of plans that say neither:
         ``{"energy": "mono_energy", "i0": "I0", "itrans": "It"}``.
+    join : bool
+        Whether the file of a run that continues another shows the spectrum of both. The
+        earlier run is looked for in the folders of the files and of the journal; a problem
+        tells where it is not found.
     journal : Journal, optional
         From which points are filled in that had to be dropped when the writer could not
         keep up. Subscribe the journal before the writer.
@@ -111,6 +116,7 @@ class NXxasWriter:
         flush_interval: float = 0.5,
         definition: str = "NXxas",
         mapping: Mapping[str, Any] | None = None,
+        join: bool = True,
         journal: Journal | None = None,
         on_file: Callable[[str, Path, Mapping[str, Any]], None] | None = None,
     ) -> None:
@@ -119,6 +125,8 @@ class NXxasWriter:
         self._names = FileNames(template)
         self._style = Style.checked(mode, compression, definition, mapping)
         self._journal = journal
+        folders = [self.folder] if journal is None else [self.folder, journal.folder]
+        self._look = look_in(folders) if join else None
         self._on_file = on_file
         self._live: dict[str, LiveFile] = {}
         self._index = RunIndex()
@@ -203,7 +211,9 @@ class NXxasWriter:
         run = self._index.run_of(name, doc)
         if name == "start" and run is not None and run not in self._live:
             report = partial(self._worker.report, run)
-            self._live[run] = LiveFile(self.folder, self._name(run, doc), self._style, report)
+            self._live[run] = LiveFile(
+                self.folder, self._name(run, doc), self._style, report, look=self._look
+            )
         if run is None or run not in self._live:
             raise LookupError("it belongs to no run that is open; it is not written")
         live = self._live[run]
@@ -332,7 +342,7 @@ def rebuild(journal_path: str | Path, folder: str | Path, **options: Any) -> Pat
     folder : path
         Where the file goes.
     **options
-        ``template``, ``mode``, ``compression``, ``definition``, ``mapping`` of
+        ``template``, ``mode``, ``compression``, ``definition``, ``mapping``, ``join`` of
         :class:`NXxasWriter`.
 
     Returns
@@ -345,7 +355,8 @@ def rebuild(journal_path: str | Path, folder: str | Path, **options: Any) -> Pat
     OutputError
         When the journal holds no run, or the folder cannot take the file.
     """
-    contents = read_journal(journal_path)
+    journal, folder = Path(journal_path).absolute(), Path(folder).absolute()
+    contents = read_journal(journal)
     names = FileNames(options.pop("template", DEFAULT_TEMPLATE))
     style = Style.checked(
         options.pop("mode", "w-"),
@@ -353,12 +364,13 @@ def rebuild(journal_path: str | Path, folder: str | Path, **options: Any) -> Pat
         options.pop("definition", "NXxas"),
         options.pop("mapping", None),
     )
+    look = look_in([folder, journal.parent]) if options.pop("join", True) else None
     if options:
         raise TypeError(f"rebuild() got unknown options {', '.join(options)}")
     builder = builder_from(contents)
     if builder.start is None:
         raise OutputError(f"journal {journal_path} holds no start document; nothing to rebuild")
-    check_folder(Path(folder), builder.points())
-    live = LiveFile(Path(folder).absolute(), names.path(builder.start), style)
+    check_folder(folder, builder.points())
+    live = LiveFile(folder, names.path(builder.start), style, look=look)
     live.restart(builder)
     return live.finish(("unknown", "the journal ends before the run's stop document"))

@@ -137,3 +137,18 @@ def of(documents, name, stream=None):
         return found
     descriptors = {d["uid"] for d in of(documents, "descriptor") if d["name"] == stream}
     return [doc for doc in found if doc["descriptor"] in descriptors]
+
+
+def numbered(documents, points, quality=None, **contract):
+    """The run with its events' point numbers, their marks, and further words of its contract."""
+    documents = [(name, {**doc}) for name, doc in documents]
+    start, descriptor = documents[0][1], documents[1][1]
+    start["xafs"] = {**start["xafs"], "point_key": "point", "quality_key": "quality", **contract}
+    about = {"source": "test", "dtype": "number", "shape": []}
+    descriptor["data_keys"] = {**descriptor["data_keys"], "point": about, "quality": about}
+    events = [doc for name, doc in documents if name == "event"]
+    marks = [""] * len(points) if quality is None else quality
+    for event, point, mark in zip(events, points, marks, strict=True):
+        event["data"] = {**event["data"], "point": point, "quality": mark}
+        event["timestamps"] = {**event["timestamps"], "point": 0.0, "quality": 0.0}
+    return documents

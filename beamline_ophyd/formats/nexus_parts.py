@@ -16,6 +16,7 @@ from .tree import Field, Group
 
 __all__ = [
     "DISTRIBUTION",
+    "EARLIER",
     "LAYOUT_ATTRIBUTE",
     "LAYOUT_VERSION",
     "bluesky_collection",
@@ -26,6 +27,7 @@ __all__ = [
     "program_version",
     "sample",
     "text",
+    "texts",
     "unique_names",
     "users",
 ]
@@ -35,6 +37,9 @@ DISTRIBUTION = "beamline-ophyd"
 LAYOUT_ATTRIBUTE = "beamline_ophyd_layout"
 LAYOUT_VERSION = 1
 """Version of the arrangement of groups and fields; readers of older ones stay."""
+
+EARLIER = "earlier_runs"
+"""Group of the runs that an entry's run continues."""
 
 JSON = {"encoding": "json"}
 
@@ -205,10 +210,10 @@ def bluesky_collection(run: Run, unfinished: tuple[str, str]) -> Group:
             {
                 "start": Field(dumps(start), JSON),
                 "descriptors": Field(
-                    _texts([dumps(d) for d in run.descriptors]), JSON, grows=True, append_only=True
+                    texts([dumps(d) for d in run.descriptors]), JSON, grows=True, append_only=True
                 ),
                 "external": Field(
-                    _texts([dumps(list(d)) for d in run.external]), JSON, grows=True,
+                    texts([dumps(list(d)) for d in run.external]), JSON, grows=True,
                     append_only=True,
                 ),
                 **({} if stop is None else {"stop": Field(dumps(stop), JSON)}),
@@ -248,7 +253,8 @@ def _stream(stream: Stream) -> Group:
     )
 
 
-def _texts(items: list[str]) -> np.ndarray:
+def texts(items: list[str]) -> np.ndarray:
+    """Texts as an array that h5py takes."""
     array = np.empty(len(items), dtype=object)
     array[:] = items
     return array

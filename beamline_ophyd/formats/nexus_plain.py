@@ -48,7 +48,8 @@ def plain_data(run: Run, entry: str) -> Group | None:
 
 
 def _scanned(run: Run, stream: Stream) -> list[str]:
-    fields, motors = run.dimensions(stream.name), run.start.get("motors")
+    fields = [key for keys in run.dimensions(stream.name) for key in keys]
+    motors = run.start.get("motors")
     named = motors if isinstance(motors, (list, tuple)) else ()
     return [*fields, *(str(m) for m in named if str(m) not in fields)]
 

@@ -1,8 +1,9 @@
 """Runs read back from NeXus files: this project's own, and anybody's NXxas."""
 
+import contextlib
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from .arrays import run_from_columns
 from .columns import TEXT
 from .hdf5 import open_to_read
 from .journal import loads
-from .nexus_parts import LAYOUT_ATTRIBUTE, LAYOUT_VERSION
+from .nexus_parts import EARLIER, LAYOUT_ATTRIBUTE, LAYOUT_VERSION
 from .problems import ReadError
 from .run import Run, Stream, described
 
-__all__ = ["ReadError", "read_run"]
+__all__ = ["ReadError", "read_earlier", "read_run", "uids_in"]
 
 
 def read_run(path: str | Path, entry: str | None = None) -> tuple[Run, dict[str, str] | None]:
@@ -31,7 +32,7 @@ def read_run(path: str | Path, entry: str | None = None) -> tuple[Run, dict[str,
         A file of this project, read back to the last bit, or an NXxas file of another
         program, of which the entry-level or instrument arrays are read.
     entry : str, optional
-        Name of the entry; by default the one that the file shows first.
+        Name of the entry, in a file of several; by default the one that the file names.
 
     Returns
     -------
@@ -47,8 +48,43 @@ def read_run(path: str | Path, entry: str | None = None) -> tuple[Run, dict[str,
     OSError
         When it is no HDF5 file.
     """
+    with _opened(path) as file:
+        node = _entry(file, path, entry)
+        if node.attrs.get(LAYOUT_ATTRIBUTE) is None:
+            return _foreign(node, path)
+        _check_layout(node, path)
+        return _own(_group(node, "bluesky")), None
+
+
+def read_earlier(path: str | Path, entry: str | None = None) -> tuple[Run, ...]:
+    """The runs that the run of a file continues, from the earliest on, as far as it has them.
+
+    Raises
+    ------
+    ReadError, OSError
+        As :func:`read_run`.
+    """
+    with _opened(path) as file:
+        node = _entry(file, path, entry)
+        if EARLIER not in node:
+            return ()
+        _check_layout(node, path)
+        group = _group(node, EARLIER)
+        return tuple(_own(_group(group, f"run_{count + 1}")) for count in range(len(group)))
+
+
+def uids_in(path: str | Path) -> dict[str, str]:
+    """Run uid to the name of its entry, of all entries of a file."""
+    with _opened(path) as file:
+        named = {name: _text(node, "entry_identifier_uuid") for name, node in _entries(file)}
+    return {uid: name for name, uid in named.items() if uid is not None}
+
+
+@contextlib.contextmanager
+def _opened(path: str | Path) -> Iterator[h5py.File]:
     try:
-        return _read(path, entry)
+        with open_to_read(path) as file:
+            yield file
     except (ReadError, OSError):
         raise
     except Exception as error:  # h5py and json raise all kinds on damaged files
@@ -58,30 +94,35 @@ def read_run(path: str | Path, entry: str | None = None) -> tuple[Run, dict[str,
         ) from error
 
 
-def _read(path: str | Path, name: str | None) -> tuple[Run, dict[str, str] | None]:
-    with open_to_read(path) as file:
-        entry = _entry(file, path, name)
-        version: Any = entry.attrs.get(LAYOUT_ATTRIBUTE)
-        if version is None:
-            return _foreign(entry, path)
-        if int(version) > LAYOUT_VERSION:
-            raise ReadError(
-                f"{path} has layout {version}, this program reads up to {LAYOUT_VERSION}; "
-                "install a newer beamline-ophyd"
-            )
-        return _own(_group(entry, "bluesky")), None
+def _check_layout(entry: h5py.Group, path: str | Path) -> None:
+    version: Any = entry.attrs[LAYOUT_ATTRIBUTE]
+    if int(version) > LAYOUT_VERSION:
+        raise ReadError(
+            f"{path} has layout {version}, this program reads up to {LAYOUT_VERSION}; "
+            "install a newer beamline-ophyd"
+        )
 
 
-def _entry(file: h5py.File, path: str | Path, wanted: str | None) -> h5py.Group:
-    default = file.attrs.get("default") if wanted is None else wanted
-    names = [str(default)] if default is not None and default in file else list(file)
-    if wanted is not None and wanted not in file:
-        raise ReadError(f"{path} has no entry {wanted!r}; it has {', '.join(file) or 'none'}")
-    for name in names:
-        node = file[name]
-        if isinstance(node, h5py.Group) and node.attrs.get("NX_class") == "NXentry":
+def _entries(file: h5py.File) -> list[tuple[str, h5py.Group]]:
+    """Entries of a file, the one that it names first."""
+    default = str(file.attrs.get("default", ""))
+    found = [
+        (name, node)
+        for name, node in file.items()
+        if isinstance(node, h5py.Group) and node.attrs.get("NX_class") == "NXentry"
+    ]
+    return sorted(found, key=lambda item: item[0] != default)
+
+
+def _entry(file: h5py.File, path: str | Path, name: str | None) -> h5py.Group:
+    entries = _entries(file)
+    if not entries:
+        raise ReadError(f"{path} holds no NXentry; a NeXus file has one at its root")
+    for found, node in entries:
+        if name in (None, found):
             return node
-    raise ReadError(f"{path} holds no NXentry; a NeXus file has one at its root")
+    have = ", ".join(found for found, _ in entries)
+    raise ReadError(f"{path} has no entry {name!r}; it has {have}")
 
 
 def _own(collection: h5py.Group) -> Run:

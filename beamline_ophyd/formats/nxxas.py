@@ -9,7 +9,7 @@ Everything that Bluesky said, every single event included, stays in the collecti
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,11 @@ import numpy as np
 from beamline_ophyd.metadata import CHANNELS, Channel, RunMetadata
 
 from .elements import ELEMENT_NAMES
+from .measurement import Measurement, measurement, read_metadata, signal_role
+from .merging import merge
 from .nexus_parts import (
     DISTRIBUTION,
+    EARLIER,
     LAYOUT_ATTRIBUTE,
     LAYOUT_VERSION,
     bluesky_collection,
@@ -29,12 +32,14 @@ from .nexus_parts import (
     program_version,
     sample,
     text,
+    texts,
     users,
 )
 from .nexus_plain import plain_data
 from .optional import OptionalParts
+from .points import missing_points
 from .run import Run
-from .spectrum import Measurement, Spectrum, measurement, merge, read_metadata, signal_role
+from .spectrum import Spectrum
 from .tree import Field, Group, Link
 
 __all__ = ["DEFINITIONS", "ENTRY", "nexus_tree"]
@@ -65,6 +70,7 @@ def nexus_tree(
     mapping: Mapping[str, Any] | None = None,
     status: tuple[str, str] = ("running", ""),
     report: Callable[[str], None] = logger.warning,
+    earlier: Sequence[Run] = (),
 ) -> Group:
     """The whole tree of a file with one run, from the root.
 
@@ -83,10 +89,12 @@ def nexus_tree(
     report : callable
         Told of each part that is left out because something odd in the documents broke
         it. The collection ``bluesky`` is always there.
+    earlier : sequence of Run
+        The runs that this one continues, from the earliest on: their points join its spectrum.
     """
     part = OptionalParts(report)
     about = read_metadata(run.start)[0]
-    what = part.made("the measurement", lambda: measurement(run, mapping))
+    what = part.made("the measurement", lambda: measurement(run, mapping, report))
     items: dict[str, Any] = {"title": text(run.uid)}
     items |= part.made("the header", lambda: header(run, _title(run, about))) or {}
     items |= part.made("users", lambda: users(run.start)) or {}
@@ -95,7 +103,7 @@ def nexus_tree(
     attrs: dict[str, Any] = {LAYOUT_ATTRIBUTE: LAYOUT_VERSION, "default": "data"}
     spectrum = None
     if what is not None:
-        absorption = _Absorption(run, about, what, definition, written, part)
+        absorption = _Absorption(run, tuple(earlier), about, what, definition, written, part)
         spectrum = part.made("the spectrum", absorption.items)
     if spectrum is not None:
         items |= spectrum
@@ -111,6 +119,12 @@ def nexus_tree(
     if families:
         items["xdi"] = Group("NXcollection", families)
     items["bluesky"] = bluesky_collection(run, status)
+    if earlier:
+        parts = {
+            f"run_{count}": bluesky_collection(r, ("unknown", "no stop document came"))
+            for count, r in enumerate(earlier, start=1)
+        }
+        items[EARLIER] = Group("NXcollection", parts)
     root = {"default": ENTRY, "creator": DISTRIBUTION, "creator_version": program_version(),
             "file_time": written}  # fmt: skip
     return Group("NXroot", {ENTRY: Group("NXentry", items, attrs)}, root)
@@ -127,6 +141,7 @@ class _Absorption:
     """The part of the entry that makes it NXxas."""
 
     run: Run
+    earlier: tuple[Run, ...]
     about: RunMetadata
     what: Measurement
     definition: str
@@ -134,7 +149,7 @@ class _Absorption:
     part: OptionalParts
 
     def items(self) -> dict[str, Any]:
-        spectrum = merge(self.run, self.what)
+        spectrum = merge(self.run, self.what, self.earlier)
         intensity, errors = spectrum.mu(self.what.mode)
         items: dict[str, Any] = {
             "definition": Field(self.definition),
@@ -293,6 +308,12 @@ class _Absorption:
                 "points_per_sweep": number(contract.points_per_sweep, ""),
                 "repeats": number(contract.repeats, ""),
             }
+            if self.run.stop is not None:
+                missing = missing_points((*self.earlier, self.run))
+                parameters["missing_points"] = number(missing, "")
+            if contract.continues is not None:
+                parameters["continues"] = text(contract.continues)
+                parameters["joined_runs"] = Field(texts([run.uid for run in self.earlier]))
         return Group(
             "NXprocess",
             {

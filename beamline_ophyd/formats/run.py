@@ -90,16 +90,25 @@ class Run:
         """Uid of the start document."""
         return str(self.start["uid"])
 
-    def dimensions(self, stream: str) -> list[str]:
-        """Data keys of a stream that the hints say were scanned; the hints may be anything."""
+    def dimensions(self, stream: str) -> list[list[str]]:
+        """Data keys scanned in each dimension of a stream, by the hints, which may be anything."""
         hints = self.start.get("hints")
         given = hints.get("dimensions") if isinstance(hints, Mapping) else None
-        fields: list[str] = []
+        fields: list[list[str]] = []
         for dimension in given if isinstance(given, (list, tuple)) else ():
             match dimension:
                 case [[*keys], name] if name == stream:
-                    fields += map(str, keys)
+                    fields.append([str(key) for key in keys])
         return fields
+
+    def units(self, stream: str, key: str) -> list[str | None]:
+        """Unit of a data key by each descriptor of the run, None by those of other streams."""
+        found: list[str | None] = []
+        for descriptor in self.descriptors:
+            mine = descriptor.get("name") == stream
+            given = described(descriptor).get(key, {}).get("units") if mine else None
+            found.append(None if given is None else str(given) or None)
+        return found
 
     def configuration(self, stream: str) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]:
         """Configuration of a stream's devices: device to (values, their data keys)."""

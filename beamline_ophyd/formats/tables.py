@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .journal import dumps
+from .measurement import read_metadata
 from .nexus_parts import DISTRIBUTION, program_version
 from .run import Run
-from .spectrum import Spectrum, read_metadata
+from .spectrum import Spectrum
 from .xdi_dictionary import item_text, safe_word
 
 if TYPE_CHECKING:

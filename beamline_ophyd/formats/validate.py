@@ -17,8 +17,8 @@ import numpy as np
 
 from .hdf5 import open_to_read
 from .nexus_parts import LAYOUT_ATTRIBUTE, LAYOUT_VERSION
-from .nexus_read import ReadError, read_run
-from .problems import Problem
+from .nexus_read import read_run
+from .problems import Problem, ReadError
 from .run import Run
 
 __all__ = ["application_problems", "validate_file"]

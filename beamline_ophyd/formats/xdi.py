@@ -6,17 +6,19 @@ back to the last bit.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from beamline_ophyd.metadata import CHANNELS, RunMetadata
 
+from .measurement import Measurement, read_metadata
+from .merging import merge
 from .nexus_parts import iso_time, program_version
 from .problems import OutputError
 from .run import Run
-from .spectrum import Measurement, Spectrum, merge, read_metadata
+from .spectrum import Spectrum
 from .xdi_dictionary import (
     APPLICATION,
     FAMILIES,
@@ -41,7 +43,12 @@ class XDIError(OutputError):
     """A run lacks what an XDI file must say; the message shows how to say it."""
 
 
-def xdi_text(run: Run, what: Measurement, metadata: Mapping[str, Any] | None = None) -> str:
+def xdi_text(
+    run: Run,
+    what: Measurement,
+    metadata: Mapping[str, Any] | None = None,
+    earlier: Sequence[Run] = (),
+) -> str:
     """An absorption run as the text of an XDI file.
 
     Parameters
@@ -52,6 +59,8 @@ def xdi_text(run: Run, what: Measurement, metadata: Mapping[str, Any] | None = N
     metadata : mapping, optional
         Family to items, over those of the start document:
         ``{"Element": {"symbol": "Fe", "edge": "K"}}``.
+    earlier : sequence of Run
+        The runs that this one continues, whose points join its spectrum.
 
     Returns
     -------
@@ -72,7 +81,7 @@ def xdi_text(run: Run, what: Measurement, metadata: Mapping[str, Any] | None = N
             f"run {run.uid} does not say {', '.join(missing)}, which an XDI file must; give "
             f"metadata such as {example}"
         )
-    spectrum = merge(run, what)
+    spectrum = merge(run, what, earlier)
     columns, kept = _columns(spectrum, run, what)
     if not kept.any():
         raise XDIError(f"run {run.uid} has no point with energy and readings; nothing to write")

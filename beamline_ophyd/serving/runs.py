@@ -11,7 +11,7 @@ from tiled.client.utils import ClientError
 
 from beamline_ophyd.formats.documents import RunIndex
 from beamline_ophyd.formats.journal import iter_journal
-from beamline_ophyd.formats.spectrum import read_metadata
+from beamline_ophyd.formats.measurement import read_metadata
 from beamline_ophyd.metadata import CONTRACT_KEY
 
 from .connection import Connection

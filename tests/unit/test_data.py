@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from beamline_ophyd import ScanData
 from beamline_ophyd.formats import nxxas
 from beamline_ophyd.formats.journal import encode_line
-from beamline_ophyd.formats.nexus_read import ReadError
-from beamline_ophyd.formats.problems import OutputError
+from beamline_ophyd.formats.problems import OutputError, ReadError
 from beamline_ophyd.formats.run import RunBuilder
 from beamline_ophyd.formats.validate import validate_file
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from beamline_ophyd import ScanData
+from beamline_ophyd.formats.measurement import measurement
+from beamline_ophyd.formats.merging import merge
 from beamline_ophyd.formats.run import RunBuilder
-from beamline_ophyd.formats.spectrum import measurement, merge
 
 
 def spectrum_of(documents, mapping=None) -> Any:
@@ -214,7 +215,7 @@ def test_roles_by_contract_mapping_and_hints(xafs_documents):
     mapping = {"energy": "mono_energy", "i0": "It", "itrans": "Ir"}
     assert measurement(contract, mapping).source == "contract"
     mapped = measurement(bare, mapping)
-    assert (mapped.source, mapped.roles.i0, mapped.points) == ("mapping", "It", None)
+    assert (mapped.source, mapped.roles.i0, mapped.contract) == ("mapping", "It", None)
     hinted = measurement(bare)
     assert hinted.source == "hints"
     assert hinted.roles.channels == {"i0": "I0", "itrans": "It", "irefer": "Ir"}

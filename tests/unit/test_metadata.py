@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from beamline_ophyd.formats.spectrum import read_metadata
+from beamline_ophyd.formats.measurement import read_metadata
 from beamline_ophyd.metadata import RunMetadata, infer_roles
 
 CONTRACT = {

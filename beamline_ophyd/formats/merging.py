@@ -1,0 +1,132 @@
+"""One spectrum from all sweeps of a run, and of the runs that it continues."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from beamline_ophyd.metadata import COUNT_UNITS, ev_per_count_key
+
+from .measurement import EV, Measurement, signal_role
+from .points import points_of
+from .run import Run, Stream, configuration_of
+from .spectrum import Spectrum
+
+__all__ = ["merge"]
+
+
+def merge(run: Run, what: Measurement, earlier: Sequence[Run] = ()) -> Spectrum:
+    """One spectrum from all sweeps of a run, joined with the runs that it continues.
+
+    Of each point its last good event counts, see
+    :class:`beamline_ophyd.metadata.XAFSContract`. Readings at the same place of the grid are
+    then summed before mu is taken, so that each sweep has the weight of its photons; all of
+    them are averaged if any channel is not in counts, since a ratio of a sum and a mean would
+    depend on the sweeps. A reading without a finite energy, I0 or signal is left out where
+    another sweep has one.
+
+    Parameters
+    ----------
+    earlier : sequence of Run
+        The runs that this one continues, from the earliest to the latest.
+    """
+    runs = (*earlier, run)
+    points = points_of(runs, what.contract)
+    parts = [(r, s) for r in runs if (s := r.streams.get("primary")) is not None]
+    if not parts:
+        return _empty(what)
+    lengths = [len(r.streams["primary"]) if "primary" in r.streams else 0 for r in runs]
+    rows = np.cumsum([0, *lengths])[points.run] + points.row
+
+    def column(read: Callable[[Run, Stream], np.ndarray]) -> np.ndarray:
+        return np.concatenate([read(*part) for part in parts])[rows]
+
+    keys = what.roles.channels
+    channels = {role: column(lambda _, s, k=key: _numbers(s, k)) for role, key in keys.items()}
+    energy = column(lambda r, s: _energy(r, s, what.roles.energy))
+    wanted = [energy, *(channels[role] for role in ("i0", signal_role(what.mode)))]
+    sums = _Sums(points.index, np.all([np.isfinite(values) for values in wanted], axis=0))
+    whole = {r for r, key in keys.items() if all(_is_counts(*part, key) for part in parts)}
+    photons = {}
+    for role in whole:  # an energy per count says nothing of a current or a rate
+        ev_per_count = column(lambda r, s, k=keys[role]: _ev_per_count(r, s, k))
+        if np.isfinite(ev_per_count).any():
+            with np.errstate(divide="ignore", invalid="ignore"):
+                photons[role] = sums.take(channels[role] * ev_per_count / energy, mean=False)
+    all_counts = len(whole) == len(keys)
+    dwell = what.roles.dwell
+
+    def dwell_of(_: Run, stream: Stream) -> np.ndarray:
+        return _numbers(stream, str(dwell))
+
+    return Spectrum(
+        energy_ev=sums.take(energy, mean=True),
+        channels={role: sums.take(v, mean=not all_counts) for role, v in channels.items()},
+        photons=photons,
+        dwell_s=None if dwell is None else sums.take(column(dwell_of), mean=False),
+        merged=np.maximum(sums.used, 1),
+        index=sums.index,
+        whole=frozenset(whole),
+        averaged=not all_counts,
+    )
+
+
+class _Sums:
+    """Sums and means of readings at the same place; a single reading is taken as it is."""
+
+    def __init__(self, index: np.ndarray, usable: np.ndarray) -> None:
+        self.index, first, group = np.unique(index, return_index=True, return_inverse=True)
+        self._group, self._usable = group, usable
+        self.used = np.bincount(group[usable], minlength=len(first))
+        self._single = first.copy()
+        chosen = np.flatnonzero(usable)[::-1]
+        self._single[group[chosen]] = chosen
+        self._several = self.used > 1
+
+    def take(self, values: np.ndarray, *, mean: bool) -> np.ndarray:
+        single = values[self._single]
+        if not self._several.any():
+            return single
+        total = np.zeros(len(single), dtype=np.float64 if mean else values.dtype)
+        np.add.at(total, self._group[self._usable], values[self._usable])
+        if mean:
+            total = total / np.maximum(self.used, 1)
+        return np.where(self._several, total, single)
+
+
+def _numbers(stream: Stream, key: str) -> np.ndarray:
+    values = stream.columns.get(key)
+    if values is None or values.ndim != 1 or values.dtype.kind not in "biuf":
+        return np.full(len(stream), np.nan)
+    return values
+
+
+def _energy(run: Run, stream: Stream, key: str) -> np.ndarray:
+    """Energies in eV, also where their unit changes between descriptors."""
+    values = _numbers(stream, key).astype(np.float64, copy=False)
+    factors = [EV.get((units or "eV").lower(), 1.0) for units in run.units(stream.name, key)]
+    if all(factor == 1.0 for factor in factors):
+        return values
+    return values * np.array(factors)[stream.descriptor]
+
+
+def _is_counts(run: Run, stream: Stream, key: str) -> bool:
+    return all((units or "").lower() in COUNT_UNITS for units in run.units(stream.name, key))
+
+
+def _ev_per_count(run: Run, stream: Stream, key: str) -> np.ndarray:
+    """Deposited energy per count at each row: the gain may change between descriptors."""
+    per_descriptor = np.full(len(run.descriptors), np.nan)
+    for number, descriptor in enumerate(run.descriptors):
+        for values, _ in configuration_of(descriptor).values():
+            value = values.get(ev_per_count_key(key))
+            if isinstance(value, (int, float)) and np.isfinite(value) and value > 0:
+                per_descriptor[number] = value
+    return per_descriptor[stream.descriptor]
+
+
+def _empty(what: Measurement) -> Spectrum:
+    nothing = np.empty(0)
+    dwell = nothing if what.roles.dwell else None
+    channels = dict.fromkeys(what.roles.channels, nothing)
+    whole_numbers = np.empty(0, dtype=np.int64)
+    return Spectrum(nothing, channels, {}, dwell, whole_numbers, whole_numbers)
