@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .data import ScanData
+from .formats.apart import salvage_files, validate_files
 from .formats.hdf5 import move_to_free_name
 from .formats.names import safe_file_name
-from .formats.nexus_read import read_run
 from .formats.problems import ReadError
-from .formats.salvage import salvage
-from .formats.validate import validate_file
+from .formats.salvage import Salvage
 
 __all__ = ["Repair", "find_journal", "repair_file"]
 
@@ -68,10 +67,17 @@ def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair
     """
     path = Path(path).absolute()
     unfinished = path.name.endswith(PART_SUFFIX)
-    if not unfinished and not validate_file(path, application=False):
+    with path.open("rb"):  # what cannot be opened at all is said by the system's own error
+        pass
+    (problems,) = validate_files([path], application=False)
+    if not unfinished and not problems:
         return Repair(path, None, None, _points(ScanData.from_nexus(path)))
-    found, lost = _from_file(path)
-    source = find_journal(path, journals)
+    (saved,) = salvage_files([path])
+    if isinstance(saved, Salvage):
+        found, lost = ScanData(saved.run), saved.lost
+    else:
+        found, lost = None, (str(saved),)
+    source = find_journal(path, journals, None if found is None else found.uid)
     data = None if source is None else ScanData.from_journal(source)
     # A journal is the whole run, unless its disk was full for longer than memory lasted.
     if data is None or (found is not None and _events(found) > _events(data)):
@@ -89,8 +95,10 @@ def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair
     return Repair(repaired, kept, source, _points(data), () if source else lost)
 
 
-def find_journal(path: str | Path, journals: Iterable[str | Path]) -> Path | None:
-    """The journal of a file's run; of a damaged file too, whose bytes still name its run."""
+def find_journal(
+    path: str | Path, journals: Iterable[str | Path], uid: str | None = None
+) -> Path | None:
+    """The journal of a file's run, whose `uid` a file that cannot be read names in its bytes."""
     folders = []
     for place in map(Path, journals):
         if place.is_file():
@@ -98,30 +106,13 @@ def find_journal(path: str | Path, journals: Iterable[str | Path]) -> Path | Non
         folders.append(place)
     if not folders:
         return None
-    try:
-        uids = [read_run(path)[0].uid]
-    except (ReadError, OSError):
-        content = Path(path).read_bytes()
-        uids = list(dict.fromkeys(uid.decode() for uid in _UUID.findall(content)))
-    for uid in uids:
+    named = (found.decode() for found in _UUID.findall(Path(path).read_bytes()))
+    for each in [uid] if uid else dict.fromkeys(named):
         for folder in folders:
-            journal = folder / f"{safe_file_name(uid)}.jsonl"
+            journal = folder / f"{safe_file_name(each)}.jsonl"
             if journal.is_file():
                 return journal
     return None
-
-
-def _from_file(path: Path) -> tuple[ScanData | None, tuple[str, ...]]:
-    try:
-        found = salvage(path)
-        data = ScanData(found.run)
-        for _ in data.run.documents():  # values in a code that they are not in show only now
-            pass
-    except OSError:
-        raise
-    except Exception as error:
-        return None, (str(error),)
-    return data, found.lost
 
 
 def _points(data: ScanData) -> int:

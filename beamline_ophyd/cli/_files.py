@@ -182,9 +182,10 @@ def validate(
     as_json: Json = False,
 ) -> None:
     """Check a NeXus file: definition, lengths, units, times, links, default plot."""
-    from beamline_ophyd.formats.validate import validate_file
+    from beamline_ophyd.formats.apart import validate_files
 
-    problems = [str(problem) for problem in validate_file(file)]
+    (found,) = validate_files([file])
+    problems = [str(problem) for problem in found]
     for problem in problems:
         say(problem)
     say(f"{file}: not valid, problems: {len(problems)}" if problems else f"{file}: valid")
