@@ -11,7 +11,7 @@ from bluesky.utils import MsgGenerator
 from beamline_ophyd.edges import HC_EV_ANGSTROM
 from beamline_ophyd.metadata import POWDER_KEY, PowderContract, PowderRoles
 
-from ._checks import check_apart, check_axis, check_detectors, fields, number, positive
+from ._checks import called, check_apart, check_axis, check_detectors, fields, number, positive
 from ._points import PointTaker
 from ._preprocessors import behind
 from ._reading import read_number
@@ -145,5 +145,8 @@ def _wavelength(energy: Any, wavelength: Any) -> MsgGenerator[float]:
         return positive("wavelength", wavelength, "Angstrom")
     if not isinstance(energy, Readable):
         raise ValueError(f"energy is {energy!r}, which cannot be read; give mono.energy")
-    # Where nothing answers (the plan is only listed), any energy does.
-    return HC_EV_ANGSTROM / ((yield from read_number(energy)) or HC_EV_ANGSTROM)
+    energy_ev = yield from read_number(energy)
+    if energy_ev is None:
+        # Nothing answers where the plan is only listed; and then nothing is measured either.
+        return 1.0
+    return HC_EV_ANGSTROM / positive(f"the energy that {called(energy)} tells", energy_ev, "eV")

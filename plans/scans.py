@@ -87,7 +87,7 @@ def line_scan(
     start, stop : float
         First and last position in the axis's units; both are measured.
     num : int
-        Number of points, 2 or more.
+        Number of points.
     time : float
         Dwell time in s.
     settle_time : float

@@ -162,6 +162,13 @@ def test_a_xanes_map_in_either_order(engine, detectors, energy, x, y, order, sha
     assert fast != sorted(fast)
 
 
+def test_an_energy_that_is_none_makes_no_wavelength(engine, detectors, energy, y):
+    energy.set(0.0)
+    with pytest.raises(ValueError, match=r"the energy that energy tells is 0\.0; give eV"):
+        engine(powder_scan(detectors, y, 4, 5, 0.3, energy=energy))
+    assert not engine.documents
+
+
 def test_the_contract_of_a_powder_scan(engine, detectors, energy, x, y):
     energy.set(12398.41984 / 1.54)
     engine(powder_scan(detectors, y, 4, 5, 0.3, theta=x, energy=energy, monitor="i0", counts="it"))
