@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from beamline_ophyd.serving import TiledServer, connect
+
 DEADLINE_S = 60.0
 
 
@@ -54,6 +56,28 @@ class Scanning:
         self.process.kill()
         self.process.wait()
         self._reader.join()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """One Tiled server for all tests of a module that leave it alive."""
+    place = tmp_path_factory.mktemp("served")
+    with TiledServer(place / "tiled", files=place / "files") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def writer(served):
+    """A client with the writer's key."""
+    with connect(served.uri, served.keys.writer) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def reader(served):
+    """A client with the reader's key."""
+    with connect(served.uri, served.keys.reader) as client:
+        yield client
 
 
 @pytest.fixture

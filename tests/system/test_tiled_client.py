@@ -4,28 +4,9 @@ import h5py
 import pytest
 
 from beamline_ophyd.callbacks import Journal, TiledPublisher
-from beamline_ophyd.serving import TiledServer, connect
 from beamline_ophyd.serving.runs import RunUpload
 
 DEADLINE_S = 30.0
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    with TiledServer(tmp_path_factory.mktemp("tiled client")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def writer(served):
-    with connect(served.uri, served.keys.writer) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def client(served):
-    with connect(served.uri, served.keys.reader) as reader:
-        yield reader
 
 
 @pytest.fixture(scope="module")
@@ -68,30 +49,30 @@ def runs(writer, xafs_documents):
         ({"element": "Fe", "plan": "count"}, []),
     ],
 )
-def test_runs_are_found_by_what_they_measured(client, runs, asked, found):
-    assert list(client.search(**asked)) == found
+def test_runs_are_found_by_what_they_measured(reader, runs, asked, found):
+    assert list(reader.search(**asked)) == found
 
 
-def test_a_search_can_be_searched_further(client, runs):
-    found = client.search(edge="K")
+def test_a_search_can_be_searched_further(reader, runs):
+    found = reader.search(edge="K")
     assert found[-1].metadata["start"]["uid"] == "run-copper"
 
 
-def test_a_time_that_is_none_is_refused(client):
+def test_a_time_that_is_none_is_refused(reader):
     with pytest.raises(ValueError, match="since is 'yesterday'; give a date such as 2026-11-25"):
-        client.search(since="yesterday")
+        reader.search(since="yesterday")
 
 
-def test_documents_do_not_change_for_being_searched(client, runs, xafs_documents):
+def test_documents_do_not_change_for_being_searched(reader, runs, xafs_documents):
     (_, sent), *_ = xafs_documents(4, uid="run-iron", start=runs["run-iron"])
-    (_, found), *_ = client.runs["run-iron"].documents()
+    (_, found), *_ = reader.runs["run-iron"].documents()
     assert {key: found[key] for key in sent} == sent
 
 
 # A run and its file
 
 
-def test_a_run_and_its_file_name_each_other(served, client, tmp_path, xafs_documents):
+def test_a_run_and_its_file_name_each_other(served, reader, tmp_path, xafs_documents):
     path = served.folder.files / "linked.nxs"
     with h5py.File(path, "w") as file:
         file["entry/data/intensity"] = [1.0, 2.0]
@@ -103,9 +84,9 @@ def test_a_run_and_its_file_name_each_other(served, client, tmp_path, xafs_docum
         publisher(*item)
     publisher.register_file("run-linked", path)
     assert publisher.wait(DEADLINE_S)
-    run = client.runs["run-linked"]
+    run = reader.runs["run-linked"]
     assert run.metadata["files"] == {"NXxas": "files/run-linked"}
-    node = client.root[run.metadata["files"]["NXxas"]]
+    node = reader.root[run.metadata["files"]["NXxas"]]
     assert node.metadata["run_uid"] == "run-linked"
     assert node["entry/data/intensity"].read().tolist() == [1.0, 2.0]
     assert publisher.close()

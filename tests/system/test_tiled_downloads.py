@@ -7,30 +7,11 @@ from tiled.client.utils import ClientError
 from tiled.structures.core import StructureFamily
 from tiled.structures.data_source import Asset, DataSource, Management
 
-from beamline_ophyd.serving import ServerError, TiledServer, connect
+from beamline_ophyd.serving import ServerError
 from beamline_ophyd.serving.files import register_file
 
 UID = "6f3c2a7e-run"
 TIMEOUT_S = 30.0
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    place = tmp_path_factory.mktemp("downloads")
-    with TiledServer(place / "tiled", files=place / "files") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(served):
-    with connect(served.uri, served.keys.reader) as reader:
-        yield reader
-
-
-@pytest.fixture(scope="module")
-def writer(served):
-    with connect(served.uri, served.keys.writer) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -57,17 +38,17 @@ def download(server, uid, kind, key=None):
     return get(server, f"/api/v1/download/{uid}/{kind}", key)
 
 
-def test_the_file_comes_as_it_is_on_disk(client, file, tmp_path):
-    saved = client.download(UID, to=tmp_path)
+def test_the_file_comes_as_it_is_on_disk(reader, file, tmp_path):
+    saved = reader.download(UID, to=tmp_path)
     assert saved == tmp_path / "Fe foil.nxs"
     assert saved.read_bytes() == file.read_bytes()
-    assert client.download(UID, "xdi", tmp_path / "a.xdi").read_text() == "# XDI/1.0\n"
+    assert reader.download(UID, "xdi", tmp_path / "a.xdi").read_text() == "# XDI/1.0\n"
 
 
-def test_nothing_on_this_side_is_overwritten(client, file, tmp_path):
+def test_nothing_on_this_side_is_overwritten(reader, file, tmp_path):
     (tmp_path / "Fe foil.nxs").write_text("mine")
     with pytest.raises(FileExistsError):
-        client.download(UID, to=tmp_path)
+        reader.download(UID, to=tmp_path)
     assert (tmp_path / "Fe foil.nxs").read_text() == "mine"
 
 
@@ -84,13 +65,13 @@ def test_a_file_is_saved_and_a_report_is_shown_without_any_rights(served, file):
     assert "script" not in policy
 
 
-def test_what_is_not_there_is_said(client, file):
+def test_what_is_not_there_is_said(reader, file):
     with pytest.raises(ServerError, match=r"no csv of run .*Fe foil\.csv is not beside"):
-        client.download(UID, "csv")
+        reader.download(UID, "csv")
     with pytest.raises(ServerError, match="there is no doc; there are nxs, xdi, csv, report"):
-        client.download(UID, "doc")
+        reader.download(UID, "doc")
     with pytest.raises(ServerError, match="404"):
-        client.download("no such run")
+        reader.download("no such run")
 
 
 @pytest.mark.parametrize("key", ["", "00ff00ff"])

@@ -21,20 +21,6 @@ SECRET = 271828.0
 TIMEOUT_S = 30.0
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """One server for all tests that leave it alive."""
-    place = tmp_path_factory.mktemp("security")
-    with TiledServer(place / "tiled", files=place / "files") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def writer(served):
-    with connect(served.uri, served.keys.writer) as client:
-        yield client
-
-
 @pytest.fixture
 def outside(served, tmp_path_factory):
     """Files beside the folder of files, with something in them that nobody may read."""
