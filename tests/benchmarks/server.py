@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from ..ca_wire import Client
 
 START_S = 20.0
 BATCH = 100
+READY = "IOC Running"  # what it says last when it starts
 
 
 @contextmanager
@@ -42,27 +44,21 @@ def soft_ioc():
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
+        watchdog = threading.Timer(START_S, process.kill)
+        watchdog.start()
         try:
+            assert process.stderr is not None
+            if not any(READY in line for line in process.stderr):
+                raise RuntimeError(f"softIoc did not start within {START_S:.0f} s")
+            watchdog.cancel()
             yield port, "SOFT:VALUE", process.pid
         finally:
+            watchdog.cancel()
             process.kill()
             process.wait()
-
-
-def connected(port, pv):
-    end = time.monotonic() + START_S
-    while True:
-        try:
-            client = Client(port, pv)
-            client.get()
-        except ConnectionError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-        else:
-            return client
 
 
 def resident_mb(pid):
@@ -73,7 +69,7 @@ def resident_mb(pid):
 
 
 def measure(name, port, pv, pid, gets):
-    client = connected(port, pv)
+    client = Client(port, pv)
     begin = time.perf_counter()
     for _ in range(gets):
         client.get()

@@ -61,18 +61,25 @@ def visibility(name, apstools):
     with tempfile.TemporaryDirectory() as folder:
         process = start("visibility", name, folder, apstools)
         looks = []
-        while process.poll() is None:
+        while not ended(process, POLL_S):
             began = time.time()
             rows = visible_rows(Path(folder))
             if rows is not None:
                 looks.append((began, rows))
-            time.sleep(POLL_S)
         out, errors = process.communicate()
     if process.returncode:
         raise RuntimeError(f"visibility {name}: {errors[-2000:]}")
     times = json.loads(out)["times"]
     late = [when - times[rows] for when, rows in looks if rows < len(times) and when > times[rows]]
     return max(late, default=0.0)
+
+
+def ended(process, within_s):
+    try:
+        process.wait(within_s)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def visible_rows(folder):
