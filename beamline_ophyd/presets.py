@@ -9,9 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
+from .checked_yaml import read_checked
 from .grid import energy_grid
 
 __all__ = ["PRESETS_VARIABLE", "PresetError", "load_presets", "preset"]
@@ -86,18 +86,13 @@ def load_presets(file: str | Path | None = None) -> dict[str, dict[str, Any]]:
         For a file that cannot be read or does not follow the rules; it names the preset.
     """
     where = _source(file)
-    try:
-        found = yaml.safe_load(where.read_text())
-        presets = TypeAdapter(dict[str, _Preset]).validate_python(found)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise PresetError(f"the presets in {where} cannot be read: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise PresetError(
-            f"the presets in {where} are not right: {place}: {first['msg']}; a preset has "
-            "bounds, steps and times, or regions"
-        ) from error
+    presets = read_checked(
+        where,
+        dict[str, _Preset],
+        called=f"presets file {where}",
+        needs="a preset has bounds, steps and times, or regions",
+        error=PresetError,
+    )
     return {name: entry.arguments() for name, entry in presets.items()}
 
 

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
 from bluesky.preprocessors import msg_mutator
 from bluesky.utils import Msg, MsgGenerator
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
+
+from beamline_ophyd.checked_yaml import read_checked
 
 __all__ = ["ProposalError", "proposal_wrapper"]
 
@@ -69,19 +70,14 @@ def proposal_wrapper(plan: MsgGenerator[Any], file: str) -> MsgGenerator[Any]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        # JSON is YAML.
-        proposal = _Proposal.model_validate(yaml.safe_load(file.read_text()))
-        about = proposal.model_dump(mode="json", exclude_none=True)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ProposalError(f"the proposal {file} cannot be read: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the file"
-        raise ProposalError(
-            f"the proposal {file} is not right: {place}: {first['msg']}; it has an id, and if "
-            "wanted a title and users, each with a name"
-        ) from error
+    proposal = read_checked(
+        file,
+        _Proposal,
+        called=f"proposal {file}",
+        needs="it has an id, and if wanted a title and users, each with a name",
+        error=ProposalError,
+    )
+    about = proposal.model_dump(mode="json", exclude_none=True)
     said: dict[str, Any] = {"proposal_id": about.pop("id")}
     if users := about.pop("users"):
         said["users"] = users
