@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from ._app import app, say
+from ._app import INTERRUPTED, app, say
 
 # Help lists the commands in this order.
 # isort: off
@@ -20,8 +20,6 @@ from . import _run, _session, _devices, _plans, _files  # noqa: F401
 # isort: on
 
 __all__ = ["app", "main"]
-
-INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 
 def _tell_version(asked: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Devices", "Json", "Prefix", "app", "say"]
+__all__ = ["INTERRUPTED", "Devices", "Json", "Prefix", "app", "say"]
 
 app = typer.Typer(
     help="An X-ray absorption beamline: device server, scans, NXxas files, Tiled.",
@@ -13,6 +13,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+INTERRUPTED = 130  # what typer makes of Ctrl-C
 
 Prefix = Annotated[str, typer.Option(help="Prefix of the beamline's PVs.")]
 Devices = Annotated[

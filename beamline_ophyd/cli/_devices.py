@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import signal
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._app import Devices, Json, Prefix, app, say
+from ._app import INTERRUPTED, Devices, Json, Prefix, app, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,18 +74,39 @@ def status(
     """
     from beamline_ophyd.devices import connections
 
-    with _beamline(prefix, file) as beamline:
+    with _beamline(prefix, file) as beamline, _interrupted() as interrupted:
         found = connections(beamline, timeout)
         while True:
             away = [c.device for c in found if not c.connected]
             if not watch or not any(c.connected for c in found):
                 break
             _show(beamline, away, as_json=as_json, clear=True)
-            time.sleep(every)
+            if interrupted.wait(every):
+                raise typer.Exit(INTERRUPTED)
             found = connections(beamline, 0.0)
         _show(beamline, away, as_json=as_json, clear=False)
     if any(not c.connected and not c.optional for c in found):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _interrupted() -> "Iterator[threading.Event]":
+    """Set at Ctrl-C; a second one interrupts at once.
+
+    The exception that Ctrl-C raises may hit a callback of Channel Access, where it is lost.
+    """
+    interrupted = threading.Event()
+
+    def note(number: int, frame: object) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
