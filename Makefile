@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
-.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-writers kills soak valgrind wheel ioc reference clean
+.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-writers kills soak valgrind wheel ioc reference docs clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -56,6 +56,13 @@ setup-system: ## install the system packages that some checks need (Debian, root
 # larch brings a hundred packages and 2 GB, so it stays out of the environment that users get.
 reference: ## make .venv-reference with larch and rexafs, the judges of the reduction
 	@$(MAKE) --no-print-directory VENV=.venv-reference .venv-reference/.reference
+
+$(VENV)/.docs: $(BIN)/python $(SOURCES)
+	$(call install,.[docs])
+	@touch $@
+
+docs: $(VENV)/.docs ## build the documentation into build/docs; a warning is an error
+	@$(BIN)/sphinx-build -q -n -W --keep-going -b html docs build/docs
 
 demo: $(VENV)/.run ## scan the iron edge on the simulated beamline, from nothing to a file in Tiled
 	@$(BIN)/beamline demo

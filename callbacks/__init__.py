@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .journal import Journal
-    from .nxxas import NXxasWriter
+    from .nxxas import NXxasWriter, rebuild
     from .progress import ScanProgress
     from .tiled import TiledPublisher
     from .timing import ScanSummary, TimingMemory
@@ -32,6 +32,7 @@ _HOMES = {
     "TiledPublisher": "tiled",
     "TimingMemory": "timing",
     "XDIWriter": "xdi",
+    "rebuild": "nxxas",
 }
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "TiledPublisher",
     "TimingMemory",
     "XDIWriter",
+    "rebuild",
 ]
 
 

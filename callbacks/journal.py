@@ -37,12 +37,17 @@ class Journal:
     full, folder not writable) it is kept in memory and tried again with every later
     document of any run, by :meth:`retry`, :meth:`close` and at the end of the interpreter;
     a journal that is removed while its run goes on is written anew. Such trouble is
-    logged once a run and kept in :attr:`problems`.
+    logged once a run and kept in ``problems``.
 
     Parameters
     ----------
     folder : path
         Where the journals go; made when the first run starts.
+
+    Attributes
+    ----------
+    problems : list
+        What went wrong, with the run's uid.
 
     Examples
     --------

@@ -49,7 +49,8 @@ class XDIWriter:
     folder : path
         Where the files go.
     template : str
-        File name, with the fields of :mod:`beamline_ophyd.callbacks._naming`.
+        File name, with fields such as ``{scan_id}``, ``{title}`` (sample, element and edge, else
+        the plan's name), ``{sample}``, ``{date}``, ``{uid8}``; ``/`` makes subfolders.
     mode : {"w-", "w"}
         What to do with an existing file: take the next free name, or replace it.
     mapping : mapping, optional

@@ -24,7 +24,7 @@ class Motion(Action, MoveStatus):
 class Axis(EpicsMotor):
     """An EPICS motor record; every move has a time limit and an end that is checked.
 
-    In three ways stricter than :class:`ophyd.EpicsMotor`, whose signals it has: a move ends
+    In three ways stricter than ``ophyd.EpicsMotor``, whose signals it has: a move ends
     within a limit derived from its distance and speed, or fails; it fails at once when the
     motor's PV disconnects; and a motor that comes to rest away from its target (stopped by
     somebody, or by a limit) has failed.
