@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 __all__ = ["DOCS", "code_blocks", "run_page"]
 
@@ -20,9 +21,9 @@ def code_blocks(page, language):
     ]
 
 
-def run_page(page, names=None):
+def run_page(page) -> dict[str, Any]:
     """Run the page's Python, and return its names; a traceback shows the page's lines."""
-    names = {"__name__": "__main__"} if names is None else names
+    names: dict[str, Any] = {"__name__": "__main__"}
     for line, text in code_blocks(page, "python"):
         exec(compile("\n" * (line - 1) + text, str(DOCS / page), "exec"), names)
     return names
