@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import xraydb
+from scipy.ndimage import gaussian_filter1d
 
 from .exafs import K_CONSTANT_EV_A2, Exafs, ExafsModel, fit_exafs, run_feff
+from .general_edge import GeneralEdge, general_near_edge
 from .measured import Spectrum, below_edge, edge_absorption, fine_structure, read_spectrum
-from .near_edge import NearEdge, fit_near_edge, onset
+from .near_edge import FWHM_PER_SIGMA, STEP_EV, NearEdge, fit_near_edge, onset
 from .recipes import Recipe
 
-__all__ = ["build_sample"]
+__all__ = ["build_sample", "through_monochromator"]
 
 #: Longest half path length of FEFF's paths.
 PATH_RADIUS = 6.0
@@ -36,6 +38,16 @@ def resolution_fwhm_ev(energy_ev: float) -> float:
         (np.abs(x) < pair / 2).astype(float), np.exp(-4 * np.log(2) * (x / divergence) ** 2), "same"
     )
     return float(np.count_nonzero(profile >= 0.5 * profile.max()) * step)
+
+
+def through_monochromator(
+    energy_ev: np.ndarray, mu: np.ndarray, near_ev: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Energies, finer, and mu*t there as seen with the resolution: the mean is over intensity."""
+    fine = np.arange(energy_ev[0], energy_ev[-1], STEP_EV)
+    sigma = resolution_fwhm_ev(near_ev) / FWHM_PER_SIGMA / STEP_EV
+    passed = gaussian_filter1d(np.exp(-np.interp(fine, energy_ev, mu)), sigma, mode="nearest")
+    return fine, -np.log(passed)
 
 
 def energy_grid(edge_ev: float) -> np.ndarray:
@@ -83,10 +95,55 @@ def compose(
     return recipe.areal_density_g_cm2 * mu
 
 
-def _read(recipe: Recipe, folder: Path, edge_ev: float) -> Spectrum:
-    spectrum = read_spectrum(folder / recipe.measured)
+def _read(name: str, recipe: Recipe, folder: Path, edge_ev: float) -> Spectrum:
+    spectrum = read_spectrum(folder / name)
     shift = edge_ev - spectrum.e0_ev if recipe.calibrate else recipe.shift_ev
-    return read_spectrum(folder / recipe.measured, shift)
+    return read_spectrum(folder / name, shift)
+
+
+def _fitted(
+    recipe: Recipe, exafs: Exafs, spectrum: Spectrum, edge_ev: float
+) -> tuple[ExafsModel, NearEdge, dict[str, str]]:
+    """Near edge, and chi(k) where it is asked for, by fits to a measured spectrum."""
+    model, misfits = recipe.start, {}
+    if recipe.fit_exafs:
+        k = np.arange(0.05, 16.0, 0.05)
+        measured = fine_structure(spectrum, recipe.symbol, recipe.edge, k, K_CONSTANT_EV_A2)
+        ranges = {"k_range": (3.0, recipe.k_max), "r_range": (1.2, recipe.r_max)}
+        model, misfit = fit_exafs(exafs, recipe.start, k, measured, **ranges)
+        misfits["Simulation.exafs_misfit"] = f"{misfit:.4f} (R space, 1.2 to {recipe.r_max:g} A)"
+    near_edge, rms = fit_near_edge(
+        spectrum.energy_ev,
+        spectrum.normalised,
+        spectrum.e0_ev,
+        chi_of_energy(exafs, model, spectrum.e0_ev),
+        symbol=recipe.symbol,
+        edge=recipe.edge,
+        pre_edge_ev=spectrum.pre_edge_ev,
+        resolution_fwhm_ev=resolution_fwhm_ev(edge_ev),
+        step_mu=spectrum.edge_step,
+    )
+    figures = {
+        "Simulation.near_edge": f"2 arctangents, {len(near_edge.gaussians)} Gaussians fitted to "
+        f"{recipe.near_edge} (XAS Data Library, CC0), shifted by {spectrum.shift_ev:.3f} eV",
+        **misfits,
+        "Simulation.near_edge_rms": f"{rms:.4f} of the edge step",
+    }
+    return model.changed(temperature_k=recipe.temperature_k), near_edge, figures
+
+
+def _general(recipe: Recipe, edge_ev: float) -> tuple[ExafsModel, NearEdge, dict[str, str]]:
+    """A general near edge, chi(k) as given."""
+    assert isinstance(recipe.near_edge, GeneralEdge)
+    near_edge = general_near_edge(
+        recipe.near_edge,
+        symbol=recipe.symbol,
+        edge=recipe.edge,
+        edge_ev=edge_ev,
+        resolution_fwhm_ev=resolution_fwhm_ev(edge_ev),
+    )
+    told = f"general shape, as no measured spectrum is at hand: {recipe.near_edge.source}"
+    return recipe.start, near_edge, {"Simulation.near_edge": told}
 
 
 def _header(
@@ -94,7 +151,6 @@ def _header(
     exafs: Exafs,
     model: ExafsModel,
     near_edge: NearEdge,
-    spectrum: Spectrum,
     figures: dict[str, str],
 ) -> list[str]:
     fitted = "fitted" if recipe.fit_exafs else "as given"
@@ -118,13 +174,17 @@ def _header(
         "Simulation.exafs": f"{fitted}: S02 {model.s02:.4f}, k origin {model.e0_shift_ev:.3f} eV "
         f"above E0 {near_edge.e0_ev:.3f} eV, expansion {model.expansion:.5f}, "
         f"Debye temperature {model.debye_k:.1f} K, paths to {PATH_RADIUS:g} A",
-        "Simulation.near_edge": f"2 arctangents, {len(near_edge.gaussians)} Gaussians fitted to "
-        f"{recipe.measured} (XAS Data Library, CC0), shifted by {spectrum.shift_ev:.3f} eV",
         **figures,
     }
     if recipe.remark:
         fields["Simulation.remark"] = recipe.remark
     return ["# XDI/1.0", *(f"# {key}: {value}" for key, value in fields.items())]
+
+
+def edge_shift_ev(energy_ev: np.ndarray, mu: np.ndarray, edge_ev: float) -> float:
+    """Steepest rise as the monochromator shows it, from the tabulated edge."""
+    fine, seen = through_monochromator(energy_ev, mu, edge_ev)
+    return float(fine[np.argmax(np.gradient(seen))]) - edge_ev
 
 
 def build_sample(recipe: Recipe, data: Path, target: Path) -> Path:
@@ -145,33 +205,18 @@ def build_sample(recipe: Recipe, data: Path, target: Path) -> Path:
         The file written.
     """
     edge_ev = float(xraydb.xray_edge(recipe.symbol, recipe.edge).energy)
-    spectrum = _read(recipe, data, edge_ev)
     exafs = Exafs(run_feff(recipe.crystal, recipe.edge, PATH_RADIUS))
-    model, figures = recipe.start, {}
-    if recipe.fit_exafs:
-        k = np.arange(0.05, 16.0, 0.05)
-        measured = fine_structure(spectrum, recipe.symbol, recipe.edge, k, K_CONSTANT_EV_A2)
-        ranges = {"k_range": (3.0, recipe.k_max), "r_range": (1.2, recipe.r_max)}
-        model, misfit = fit_exafs(exafs, recipe.start, k, measured, **ranges)
-        figures["Simulation.exafs_misfit"] = f"{misfit:.4f} (R space, 1.2 to {recipe.r_max:g} A)"
-    chi = chi_of_energy(exafs, model, spectrum.e0_ev)
-    near_edge, rms = fit_near_edge(
-        spectrum.energy_ev,
-        spectrum.normalised,
-        spectrum.e0_ev,
-        chi,
-        symbol=recipe.symbol,
-        edge=recipe.edge,
-        pre_edge_ev=spectrum.pre_edge_ev,
-        resolution_fwhm_ev=resolution_fwhm_ev(edge_ev),
-        step_mu=spectrum.edge_step,
-    )
-    figures["Simulation.near_edge_rms"] = f"{rms:.4f} of the edge step"
-    model = model.changed(temperature_k=recipe.temperature_k)
+    if isinstance(recipe.near_edge, GeneralEdge):
+        model, near_edge, figures = _general(recipe, edge_ev)
+    else:
+        spectrum = _read(recipe.near_edge, recipe, data, edge_ev)
+        model, near_edge, figures = _fitted(recipe, exafs, spectrum, edge_ev)
     energy = energy_grid(edge_ev)
-    chi = chi_of_energy(exafs, model, spectrum.e0_ev)
+    chi = chi_of_energy(exafs, model, near_edge.e0_ev)
     mu = compose(recipe, energy, near_edge, chi(energy))
-    lines = _header(recipe, exafs, model, near_edge, spectrum, figures)
+    shift = edge_shift_ev(energy, mu, edge_ev)
+    figures["Simulation.edge_shift"] = f"{shift:.1f} eV, steepest rise from the tabulated edge"
+    lines = _header(recipe, exafs, model, near_edge, figures)
     lines += ["#" + "-" * 40, "# energy mutrans"]
     lines += [f"{e:.2f} {m:.6f}" for e, m in zip(energy, mu, strict=True)]
     path = target / f"{recipe.stem}.xdi"

@@ -7,11 +7,9 @@ from pathlib import Path
 import numpy as np
 from larch import Group
 from larch.xafs import autobk, pre_edge, xftf
-from scipy.ndimage import gaussian_filter1d
 
-from .build import resolution_fwhm_ev
+from .build import through_monochromator
 from .measured import read_spectrum
-from .near_edge import FWHM_PER_SIGMA
 
 __all__ = ["CHECKS", "Agreement", "check_sample"]
 
@@ -26,7 +24,6 @@ CHECKS = (
 #: k^2 chi, RMS of the normalised near edge.
 LIMITS = (0.03, 0.12, 0.10, 0.02)
 
-STEP_EV = 0.1
 XANES_EV = (-20.0, 60.0)
 K_RANGE = (3.0, 12.0)
 R_RANGE = (1.0, 6.0)
@@ -51,13 +48,9 @@ class Agreement:
 
 
 def _as_measured(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Library spectrum through the monochromator: the mean is over the transmitted intensity."""
+    """Library spectrum through the monochromator."""
     energy, mu = np.loadtxt(path, unpack=True)
-    fine = np.arange(energy[0], energy[-1], STEP_EV)
-    middle = float(energy[np.argmax(np.gradient(mu, energy))])
-    sigma = resolution_fwhm_ev(middle) / FWHM_PER_SIGMA / STEP_EV
-    passed = gaussian_filter1d(np.exp(-np.interp(fine, energy, mu)), sigma, mode="nearest")
-    return fine, -np.log(passed)
+    return through_monochromator(energy, mu, float(energy[np.argmax(np.gradient(mu, energy))]))
 
 
 def _reduce(energy_ev: np.ndarray, mu: np.ndarray, e0_ev: float, *, fourier: bool) -> Group:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from . import structures
 from .exafs import ExafsModel
+from .general_edge import GeneralEdge
 from .structures import Crystal
 
 __all__ = ["RECIPES", "Recipe"]
@@ -29,10 +30,10 @@ class Recipe:
         Surroundings of the absorber.
     start
         Parameters of chi(k), the start of their fit when `fit_exafs`.
-    measured
-        Spectrum that near edge (and chi) are fitted to.
+    near_edge
+        File of the spectrum that near edge (and chi) are fitted to, or a general shape.
     fit_exafs
-        Whether chi(k) is fitted to it too; else `start` is taken as it is.
+        Whether chi(k) is fitted to that spectrum too; else `start` is taken as it is.
     calibrate
         Whether its steepest rise is put on the tabulated edge (a metal foil), or `shift_ev` is
         added.
@@ -54,7 +55,7 @@ class Recipe:
     edge: str
     crystal: Crystal
     start: ExafsModel
-    measured: str
+    near_edge: str | GeneralEdge
     fit_exafs: bool = True
     calibrate: bool = True
     shift_ev: float = 0.0
@@ -72,8 +73,11 @@ def _foil(
     density: float,
     thickness_um: float,
     debye_k: float,
-    measured: str,
+    near_edge: str | GeneralEdge,
+    s02: float = 0.9,
+    e0_shift_ev: float = 5.0,
     k_max: float = 13.0,
+    remark: str = "",
 ) -> Recipe:
     return Recipe(
         stem=f"{symbol.lower()}_foil",
@@ -85,11 +89,36 @@ def _foil(
         symbol=symbol,
         edge=edge,
         crystal=crystal,
-        start=ExafsModel(0.9, 5.0, 0.0, debye_k, 300.0),
-        measured=measured,
+        start=ExafsModel(s02, e0_shift_ev, 0.0, debye_k, 300.0),
+        near_edge=near_edge,
+        fit_exafs=isinstance(near_edge, str),
         k_max=k_max,
+        remark=remark,
     )
 
+
+#: Of hexagonal and cubic close-packed 3d metals: a low first peak.
+CLOSE_PACKED = GeneralEdge("low first peak of a close-packed 3d metal", (16.0, 5.0, 0.2))
+
+#: 1s to 3d, at the metal's edge whatever the main edge does, and a white line above the main edge.
+DIVALENT_IRON = GeneralEdge(
+    "white line and 1s-3d peak of octahedral Fe(II), chemical shift assumed",
+    (5.5, 2.6, 0.55),
+    shift_ev=8.0,
+    pre_peak=(0.5, 1.0, 0.035),
+)
+DIVALENT_NICKEL = GeneralEdge(
+    "white line and 1s-3d peak of octahedral Ni(II), chemical shift assumed",
+    (5.5, 2.4, 0.75),
+    shift_ev=12.0,
+    pre_peak=(0.5, 1.0, 0.025),
+)
+
+HEMATITE = structures.corundum("Fe", 5.0356, 13.7489, 0.35534, 0.3056)
+HEMATITE_REMARK = (
+    "chi(k) is that of hematite's structure and not fitted: the measured powder, which the "
+    "near edge is fitted to, shows another arrangement of Fe around Fe"
+)
 
 RECIPES: tuple[Recipe, ...] = (
     _foil(
@@ -99,7 +128,7 @@ RECIPES: tuple[Recipe, ...] = (
         density=7.874,
         thickness_um=5.0,
         debye_k=420.0,
-        measured="Fe_metal_rt_01.xdi",
+        near_edge="Fe_metal_rt_01.xdi",
     ),
     _foil(
         "Cu",
@@ -108,7 +137,7 @@ RECIPES: tuple[Recipe, ...] = (
         density=8.96,
         thickness_um=6.0,
         debye_k=315.0,
-        measured="cu_metal_rt.xdi",
+        near_edge="cu_metal_rt.xdi",
     ),
     _foil(
         "Ni",
@@ -117,7 +146,7 @@ RECIPES: tuple[Recipe, ...] = (
         density=8.908,
         thickness_um=5.0,
         debye_k=390.0,
-        measured="Ni_metal_rt_01.xdi",
+        near_edge="Ni_metal_rt_01.xdi",
     ),
     Recipe(
         stem="fe2o3",
@@ -128,15 +157,12 @@ RECIPES: tuple[Recipe, ...] = (
         amount="3.5 mg/cm^2",
         symbol="Fe",
         edge="K",
-        crystal=structures.corundum("Fe", 5.0356, 13.7489, 0.35534, 0.3056),
+        crystal=HEMATITE,
         start=ExafsModel(0.8, -1.5, 0.0, 450.0, 300.0),
-        measured="Fe2O3_rt_01.xdi",
+        near_edge="Fe2O3_rt_01.xdi",
         fit_exafs=False,
         calibrate=False,
-        remark=(
-            "chi(k) is that of hematite's structure and not fitted: the measured powder, which the "
-            "near edge is fitted to, shows another arrangement of Fe around Fe"
-        ),
+        remark=HEMATITE_REMARK,
     ),
     Recipe(
         stem="cuo",
@@ -149,9 +175,109 @@ RECIPES: tuple[Recipe, ...] = (
         edge="K",
         crystal=structures.tenorite("Cu", 4.6837, 3.4226, 5.1288, 99.54, 0.4184),
         start=ExafsModel(0.85, 0.0, 0.0, 450.0, 13.0),
-        measured="CuO_tenorite_13K_01.xdi",
+        near_edge="CuO_tenorite_13K_01.xdi",
         calibrate=False,
         k_max=12.0,
         r_max=4.0,
+    ),
+    _foil(
+        "Co",
+        "K",
+        structures.hcp("Co", 2.5071, 4.0695),
+        density=8.90,
+        thickness_um=5.0,
+        debye_k=385.0,
+        s02=0.8,
+        e0_shift_ev=6.0,
+        near_edge=CLOSE_PACKED,
+    ),
+    _foil(
+        "Zn",
+        "K",
+        structures.hcp("Zn", 2.6649, 4.9468),
+        density=7.14,
+        thickness_um=8.0,
+        debye_k=240.0,
+        near_edge=GeneralEdge("first peak of a metal with full 3d shell", (7.0, 3.0, 0.3)),
+    ),
+    _foil(
+        "Pt",
+        "L3",
+        structures.fcc("Pt", 3.9242),
+        density=21.45,
+        thickness_um=5.0,
+        debye_k=230.0,
+        s02=0.85,
+        e0_shift_ev=7.0,
+        near_edge=GeneralEdge("white line of a metal with holes in its 5d band", (2.5, 2.8, 0.45)),
+    ),
+    _foil(
+        "Au",
+        "L3",
+        structures.fcc("Au", 4.0782),
+        density=19.30,
+        thickness_um=5.0,
+        debye_k=165.0,
+        s02=0.85,
+        near_edge=GeneralEdge("weak white line of a metal with full 5d band", (4.0, 3.0, 0.15)),
+    ),
+    _foil(
+        "Pb",
+        "L3",
+        structures.fcc("Pb", 4.9508),
+        density=11.34,
+        thickness_um=10.0,
+        debye_k=90.0,
+        near_edge="Pb_Foil_L3_rt_2016Foils.xdi",
+        k_max=9.0,
+        remark=(
+            "lead vibrates anharmonically at room temperature, which the model does not know: "
+            "its distance is the effective one, 0.06 A short of the crystal's"
+        ),
+    ),
+    Recipe(
+        stem="feo",
+        title="FeO (wuestite) powder, 4 mg/cm^2",
+        formula="FeO",
+        preparation="simulated powder",
+        areal_density_g_cm2=4e-3,
+        amount="4 mg/cm^2",
+        symbol="Fe",
+        edge="K",
+        crystal=structures.rocksalt("Fe", "O", 4.307),
+        start=ExafsModel(0.75, 0.0, 0.0, 400.0, 300.0),
+        near_edge=DIVALENT_IRON,
+        fit_exafs=False,
+    ),
+    Recipe(
+        stem="nio",
+        title="NiO (bunsenite) powder, 5 mg/cm^2",
+        formula="NiO",
+        preparation="simulated powder",
+        areal_density_g_cm2=5e-3,
+        amount="5 mg/cm^2",
+        symbol="Ni",
+        edge="K",
+        crystal=structures.rocksalt("Ni", "O", 4.1771),
+        start=ExafsModel(0.85, 0.0, 0.0, 500.0, 300.0),
+        near_edge=DIVALENT_NICKEL,
+        fit_exafs=False,
+    ),
+    Recipe(
+        stem="fe2o3_dilute",
+        title="Fe2O3 (hematite), 0.7 % of weight in SiO2, 30 mg/cm^2",
+        # 0.7 g of Fe2O3 and 99.3 g of SiO2: 0.004384 and 1.6527 mol.
+        formula="SiO2.007957Fe0.005305",
+        preparation="simulated pellet for fluorescence",
+        areal_density_g_cm2=30e-3,
+        amount="30 mg/cm^2 with 0.21 mg/cm^2 of Fe2O3",
+        symbol="Fe",
+        edge="K",
+        crystal=HEMATITE,
+        start=ExafsModel(0.8, -1.5, 0.0, 450.0, 300.0),
+        near_edge="Fe2O3_rt_01.xdi",
+        fit_exafs=False,
+        calibrate=False,
+        remark=HEMATITE_REMARK,
     ),
 )
