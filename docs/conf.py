@@ -21,6 +21,7 @@ extensions = [
 ]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+exclude_patterns = ["examples"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc's sections have the types, in words of the field
@@ -38,6 +39,7 @@ def _write_command_line(app: Sphinx) -> None:
     page = Path(app.srcdir) / "reference" / "cli.md"
     command = [sys.executable, "-m", "typer", "beamline_ophyd.cli", "utils", "docs"]
     command += ["--name", "beamline", "--output", str(page)]
+    command += ["--title", "Command line"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
