@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["INTERRUPTED", "Devices", "Json", "Prefix", "app", "say"]
+__all__ = [
+    "INTERRUPTED",
+    "Devices",
+    "Json",
+    "Prefix",
+    "app",
+    "number_or_word",
+    "numbers_or_words",
+    "say",
+]
 
 app = typer.Typer(
     help="An X-ray absorption beamline: device server, scans, NXxas files, Tiled.",
@@ -29,3 +38,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 def say(text: str) -> None:
     """Tell a person."""
     typer.echo(text, err=True)
+
+
+def number_or_word(text: str) -> float | str:
+    """Read an energy or a bound: a number, or a word such as "Fe-K" or "12k"."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def numbers_or_words(text: str | None) -> list[float | str] | None:
+    """Read a list of them, between blanks or commas; None for None."""
+    if text is None:
+        return None
+    return [number_or_word(word) for word in text.replace(",", " ").split()]

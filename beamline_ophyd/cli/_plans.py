@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ._app import Json, app, say
+from ._app import Json, app, number_or_word, numbers_or_words, say
 
 __all__ = []
 
@@ -41,7 +41,10 @@ def preview(
     from beamline_ophyd.timing import Timing, load_timing
 
     grid = energy_grid(
-        _number_or_word(edge), bounds=_list(bounds), steps=_list(steps), times=_list(times)
+        number_or_word(edge),
+        bounds=numbers_or_words(bounds),
+        steps=numbers_or_words(steps),
+        times=numbers_or_words(times),
     )
     home = folder or default_folder().parent
     timing = load_timing(home / "timing.json", axis, Timing())
@@ -52,16 +55,3 @@ def preview(
         say(f"drawn into {png}")
     if as_json:
         typer.echo(json.dumps(shown.to_dict()))
-
-
-def _number_or_word(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _list(text: str | None) -> list[float | str] | None:
-    if text is None:
-        return None
-    return [_number_or_word(word) for word in text.replace(",", " ").split()]

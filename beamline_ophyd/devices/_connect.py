@@ -136,7 +136,11 @@ def _missing(device: Any) -> Iterator[str]:
 def use_loopback_by_default() -> None:
     """Look for PVs on this machine, unless the environment says where else.
 
+    EPICS's own variables go before DEVICE_HOST and DEVICE_PORT, which name one server.
     Has to come before the first PV: EPICS reads its environment once.
     """
     if "EPICS_CA_ADDR_LIST" not in os.environ:
-        os.environ |= {"EPICS_CA_ADDR_LIST": "127.0.0.1", "EPICS_CA_AUTO_ADDR_LIST": "NO"}
+        address = os.environ.get("DEVICE_HOST", "127.0.0.1")
+        if port := os.environ.get("DEVICE_PORT"):
+            address += f":{port}"
+        os.environ |= {"EPICS_CA_ADDR_LIST": address, "EPICS_CA_AUTO_ADDR_LIST": "NO"}

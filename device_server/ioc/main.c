@@ -11,6 +11,7 @@
 
 #include "options.h"
 #include "ports.h"
+#include "probe.h"
 #include "server.h"
 
 #define START_DEADLINE_S 60
@@ -107,6 +108,13 @@ int main(int argc, char *argv[])
         return complain(err);
     case OPTIONS_RUN:
         break;
+    }
+    if (options.probe) {
+        const int answer = probe(&options, err, sizeof(err));
+        if (answer != BL_OK)
+            complain(err);
+        fflush(NULL);
+        _exit(answer == BL_OK ? EXIT_SUCCESS : EXIT_FAILURE);
     }
     const int signals = end_signals();
     signal(SIGALRM, too_late);

@@ -29,6 +29,7 @@ static const char help[] =
     "  --steady-ring       ring current that neither decays nor is topped up\n"
     "  --exit-with-stdin   end when standard input ends, as it does when the parent dies\n"
     "  --verbose           show what EPICS says while it starts\n"
+    "  --probe             read a PV of the server that runs with the other options, and end\n"
     "  --help, --version\n"
     "\n"
     "When it serves it prints one line on standard output: ready {json}. SIGINT and SIGTERM end "
@@ -49,6 +50,7 @@ enum {
     OPT_STEADY,
     OPT_STDIN,
     OPT_VERBOSE,
+    OPT_PROBE,
     OPT_HELP,
     OPT_VERSION
 };
@@ -66,6 +68,7 @@ static const struct option names[] = {
     {"steady-ring", no_argument, NULL, OPT_STEADY},
     {"exit-with-stdin", no_argument, NULL, OPT_STDIN},
     {"verbose", no_argument, NULL, OPT_VERBOSE},
+    {"probe", no_argument, NULL, OPT_PROBE},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {0},
@@ -174,6 +177,9 @@ static int take(int option, const char *text, struct options *o, const struct pl
         return BL_OK;
     case OPT_VERBOSE:
         o->verbose = true;
+        return BL_OK;
+    case OPT_PROBE:
+        o->probe = true;
         return BL_OK;
     default:
         return bl_fail(p->err, p->errlen, BL_EINVAL,

@@ -21,6 +21,7 @@ struct options {
     bool steady_ring;
     bool exit_with_stdin;
     bool verbose;
+    bool probe; /* ask a server that runs, instead of serving */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_DONE, OPTIONS_BAD };

@@ -49,6 +49,7 @@ def test_validate_tells_what_is_wrong(beamline, tmp_path):
         "ioc",
         "tiled",
         "shell",
+        "scan",
         "devices",
         "status",
         "validate",

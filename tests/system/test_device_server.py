@@ -225,3 +225,13 @@ def test_a_build_can_be_named_in_the_environment(monkeypatch, tmp_path):
         executable()
     (tmp_path / "none").touch()
     assert executable() == tmp_path / "none"
+
+
+def test_a_probe_reads_a_pv_of_the_server_that_runs(ioc):
+    command = [executable(), "--probe", "--prefix", ioc.prefix, "--port"]
+    options = {"capture_output": True, "text": True, "timeout": DEADLINE_S}
+    answer = subprocess.run([*command, str(ioc.ca_port)], check=True, **options)
+    assert answer.stdout.startswith(f"{ioc.prefix}MONO:ENERGY.RBV is ")
+    nobody = subprocess.run([*command, str(free_ports(1)[0])], check=False, **options)
+    assert nobody.returncode == 1
+    assert f"no answer for {ioc.prefix}MONO:ENERGY.RBV" in nobody.stderr
