@@ -12,23 +12,43 @@ or k along the last axis. Numpy and scipy only; written from the papers and the 
 """
 
 from ._background import Background, autobk
+from ._calibration import Alignment, align, calibrated
+from ._corrections import SelfAbsorption, dead_time, self_absorption
 from ._edge import EdgeEnergy, find_e0, locate_edge
 from ._fourier import BackTransform, FourierTransform, xftf, xftr
+from ._glitches import find_glitches, masked
+from ._merging import Merged, merge_spectra
+from ._noise import NoiseCheck, check_noise, counting_noise, high_r_noise, point_noise
 from ._normalise import PreEdge, pre_edge
 from ._windows import WINDOWS, ftwindow
 
 __all__ = [
     "WINDOWS",
+    "Alignment",
     "BackTransform",
     "Background",
     "EdgeEnergy",
     "FourierTransform",
+    "Merged",
+    "NoiseCheck",
     "PreEdge",
+    "SelfAbsorption",
+    "align",
     "autobk",
+    "calibrated",
+    "check_noise",
+    "counting_noise",
+    "dead_time",
     "find_e0",
+    "find_glitches",
     "ftwindow",
+    "high_r_noise",
     "locate_edge",
+    "masked",
+    "merge_spectra",
+    "point_noise",
     "pre_edge",
+    "self_absorption",
     "xftf",
     "xftr",
 ]
