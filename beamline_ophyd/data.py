@@ -151,7 +151,9 @@ class ScanData:
     @classmethod
     def from_tiled(cls, run: Any, *, mapping: Mapping[str, Any] | None = None) -> "ScanData":
         """Read a run from Tiled, such as ``connect().runs[uid]``."""
-        return cls.from_documents(((n, dict(d)) for n, d in run.documents()), mapping=mapping)
+        # Of a run that goes on, Tiled sends an empty stop document.
+        documents = ((name, dict(doc)) for name, doc in run.documents() if doc)
+        return cls.from_documents(documents, mapping=mapping)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScanData):

@@ -10,6 +10,7 @@ from .connection import Connection
 from .contents import FILE_SPEC, FILES, RUNS
 from .errors import ServerError
 from .folder import DataFolder, Keys, default_folder
+from .live import live
 from .server import DEFAULT_PORT, TiledServer, serve_forever
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "TiledServer",
     "connect",
     "default_folder",
+    "live",
     "serve_forever",
 ]

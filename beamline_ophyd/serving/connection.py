@@ -82,7 +82,7 @@ class Connection:
 
         Examples
         --------
-        >>> client.search(element="Fe", since="2026-11-01")[-1].mu()  # doctest: +SKIP
+        >>> client.search(element="Fe", since="2026-11-01")[-1].plot()  # doctest: +SKIP
         """
         from tiled.client.container import Container
         from tiled.queries import Comparison, Eq

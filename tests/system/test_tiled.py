@@ -181,7 +181,7 @@ def test_xafs_runs_are_marked_for_clients_that_know_them(served, publish, engine
         run = client.runs[uid]
         assert [spec.name for spec in run.specs] == ["XAFSRun", "BlueskyRun"]
         assert run.metadata["start"]["xafs"] == contract
-        assert type(run).__name__ == "BlueskyRunV3"
+        assert type(run).__name__ == "XAFSRun"
 
 
 def test_each_point_can_be_read_before_the_next_is_taken(served, publish, engine, detector, motor):
