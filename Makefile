@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
-.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-writers kills soak valgrind wheel ioc reference docs clean
+.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-writers kills soak valgrind wheel ioc reference docs lock lock-check clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -114,6 +114,13 @@ kills: $(VENV)/.test ## kill a scan at a hundred random points, and see that no 
 
 bench-writers: $(VENV)/.test .venv-benchmark/.done ## measure the writers beside other people's (a quarter of an hour)
 	@$(BIN)/python tests/benchmarks/writers.py --apstools .venv-benchmark/bin/python
+
+# It asks the package index, so it is no part of lint.
+lock: $(VENV)/.dev ## lock the dependencies of images and CI, from pyproject.toml
+	@.ci/lock "$$(command -v uv || echo $(BIN)/uv)"
+
+lock-check: $(VENV)/.dev ## see that the locked dependencies fit pyproject.toml
+	@.ci/lock "$$(command -v uv || echo $(BIN)/uv)" --check
 
 ioc: $(VENV)/.run ## run the device server until Ctrl-C
 	@$(BIN)/beamline ioc
