@@ -15,8 +15,8 @@ from .formats.hdf5 import replace_file, write_tree
 from .formats.journal import dumps, read_journal
 from .formats.measurement import MAPPING_EXAMPLE, Measurement, measurement, read_metadata
 from .formats.merging import merge
+from .formats.nexus import nexus_tree
 from .formats.nexus_read import read_earlier, read_run
-from .formats.nxxas import nexus_tree
 from .formats.points import missing_points
 from .formats.problems import OutputError, ReadError
 from .formats.run import Document, Run, RunBuilder, builder_from

@@ -17,8 +17,8 @@ from .formats.arrays import run_from_columns
 from .formats.entries import free_entry_name, moved
 from .formats.hdf5 import replace_file
 from .formats.names import safe_nexus_name
-from .formats.nexus_parts import fields_of
-from .formats.nxxas import ENTRY, nexus_tree
+from .formats.nexus import nexus_tree
+from .formats.nexus_parts import ENTRY, fields_of
 from .formats.problems import OutputError, ReadError
 from .formats.tree import Group, TreeWriter
 from .formats.xdi_dictionary import FAMILIES

@@ -9,7 +9,7 @@ from typing import Any
 
 from beamline_ophyd.formats.earlier import Looker, earlier_runs
 from beamline_ophyd.formats.hdf5 import MemoryFile, move_to_free_name, replace_file
-from beamline_ophyd.formats.nxxas import nexus_tree
+from beamline_ophyd.formats.nexus import nexus_tree
 from beamline_ophyd.formats.run import Run, RunBuilder
 
 from ._output import Style

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from beamline_ophyd.formats.nxxas import DEFINITIONS
+from beamline_ophyd.formats.definitions import DEFINITIONS
 from beamline_ophyd.metadata import Roles
 
 __all__ = ["Style"]

@@ -50,10 +50,11 @@ class NXxasWriter:
     but the last `flush_interval` seconds, whoever reads it and whatever happens to the
     process. At the stop document it gets its final name.
 
-    Absorption spectra follow NXxas, see :mod:`beamline_ophyd.formats.nxxas`; any other
-    run becomes a plain entry. Which data key is energy, I0 and so on comes from the start
-    document's contract (:mod:`beamline_ophyd.metadata`), else from `mapping`, else from
-    the run's hints and the usual names.
+    Absorption spectra follow NXxas and powder patterns NXmonopd, maps are gridded, and any
+    other run becomes a plain entry; see :mod:`beamline_ophyd.formats.nexus`. Which data key
+    is energy, I0 and so on comes from the start document's contract
+    (:mod:`beamline_ophyd.metadata`), else from `mapping`, else from the run's hints and the
+    usual names.
 
     The writer never raises into the RunEngine and never makes it wait. Trouble is logged
     and kept in :attr:`problems`; a disk that is full or away is tried again at every

@@ -17,6 +17,7 @@ from .tree import Field, Group
 __all__ = [
     "DISTRIBUTION",
     "EARLIER",
+    "ENTRY",
     "LAYOUT_ATTRIBUTE",
     "LAYOUT_VERSION",
     "bluesky_collection",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 DISTRIBUTION = "beamline-ophyd"
+
+ENTRY = "entry"
+"""Name of the entry in a tree of one run."""
 
 LAYOUT_ATTRIBUTE = "beamline_ophyd_layout"
 LAYOUT_VERSION = 1

@@ -7,7 +7,7 @@ from .nexus_parts import unique_names
 from .run import Run, Stream
 from .tree import Group, Link
 
-__all__ = ["plain_data"]
+__all__ = ["hinted_keys", "plain_data", "scalar_keys"]
 
 
 def plain_data(run: Run, entry: str) -> Group | None:
@@ -29,9 +29,9 @@ def plain_data(run: Run, entry: str) -> Group | None:
         stream = others[0] if others else None
     if stream is None:
         return None
-    numeric = [k for k, v in stream.columns.items() if v.dtype.kind in "biuf" and v.ndim == 1]
+    numeric = scalar_keys(stream)
     axes = [key for key in _scanned(run, stream) if key in numeric]
-    hinted = [key for key in _hinted(run, stream) if key in numeric and key not in axes]
+    hinted = [key for key in hinted_keys(run, stream) if key in numeric and key not in axes]
     signals = hinted or [key for key in numeric if key not in axes]
     if not signals:
         return None
@@ -54,7 +54,13 @@ def _scanned(run: Run, stream: Stream) -> list[str]:
     return [*fields, *(str(m) for m in named if str(m) not in fields)]
 
 
-def _hinted(run: Run, stream: Stream) -> list[str]:
+def scalar_keys(stream: Stream) -> list[str]:
+    """Data keys whose readings are single numbers."""
+    return [k for k, v in stream.columns.items() if v.dtype.kind in "biuf" and v.ndim == 1]
+
+
+def hinted_keys(run: Run, stream: Stream) -> list[str]:
+    """Data keys that the devices of a stream hint at as worth plotting."""
     found = []
     for descriptor in run.descriptors:
         if descriptor.get("name") == stream.name:

@@ -119,13 +119,16 @@ def _file_problems(file: h5py.File) -> Iterator[Problem]:
 def _entry_problems(entry: h5py.Group) -> Iterator[Problem]:
     for node in _nodes(entry):
         if isinstance(node, h5py.Dataset):
-            yield from _dataset_problems(node)
+            yield from _dataset_problems(node, is_defined="definition" in entry)
         elif _class(node) == "NXdata":
             yield from _data_problems(node)
     if "start_time" not in entry:
         yield Problem(str(entry.name), "no start_time")
-    if "definition" in entry:
+    definition = _text(_get(entry, "definition")) or ""
+    if definition.startswith("NXxas"):
         yield from _spectrum_problems(entry)
+    elif definition == "NXmonopd":
+        yield from _pattern_problems(entry)
     if LAYOUT_ATTRIBUTE in entry.attrs:
         yield from _own_problems(entry)
 
@@ -154,6 +157,24 @@ def _spectrum_problems(entry: h5py.Group) -> Iterator[Problem]:
         yield Problem(f"{entry.name}/edge/name", f"{edge!r} is no edge; write K, L3 or M4,5")
 
 
+def _pattern_problems(entry: h5py.Group) -> Iterator[Problem]:
+    """Lengths and types of a powder pattern."""
+    where = f"{entry.name}/instrument"
+    instrument = _get(entry, "instrument")
+    detectors = instrument.values() if isinstance(instrument, h5py.Group) else ()
+    for detector in detectors:
+        angle, counts = _get(detector, "polar_angle"), _get(detector, "data")
+        if isinstance(angle, h5py.Dataset) and isinstance(counts, h5py.Dataset):
+            if angle.shape != counts.shape:
+                yield Problem(
+                    str(counts.name), f"has {counts.shape} values for {angle.shape} angles"
+                )
+            if counts.dtype.kind not in "iu":
+                yield Problem(str(counts.name), f"is of type {counts.dtype}; counts are whole")
+            return
+    yield Problem(where, "no detector with polar_angle and data, of which a pattern consists")
+
+
 def _own_problems(entry: h5py.Group) -> Iterator[Problem]:
     """Whether a file of this project tells the truth about itself."""
     version: Any = entry.attrs[LAYOUT_ATTRIBUTE]
@@ -179,7 +200,7 @@ def _own_problems(entry: h5py.Group) -> Iterator[Problem]:
                 yield Problem(str(node.name), f"has {len(node)} rows for {rows} events")
 
 
-def _dataset_problems(node: h5py.Dataset) -> Iterator[Problem]:
+def _dataset_problems(node: h5py.Dataset, *, is_defined: bool) -> Iterator[Problem]:
     name = str(node.name).rsplit("/", 1)[-1]
     where = str(node.name)
     # Under the names that Bluesky, XDI or a device use stands what those mean by them.
@@ -193,7 +214,9 @@ def _dataset_problems(node: h5py.Dataset) -> Iterator[Problem]:
     if name == "duration" and node.dtype.kind not in "iu":
         yield Problem(where, f"is of type {node.dtype}; NeXus has whole seconds")
     unit = str(node.attrs.get("units", ""))
-    if name in ("energy", "d_spacing") and not _unit_fits(name, unit):
+    # Without a definition any device may be called so, and has the unit that it has.
+    is_meant = name == "d_spacing" or (name == "energy" and is_defined)
+    if is_meant and not _unit_fits(name, unit):
         yield Problem(where, f"has the unit {node.attrs.get('units')!r}")
 
 

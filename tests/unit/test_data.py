@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from beamline_ophyd import ScanData
-from beamline_ophyd.formats import nxxas
+from beamline_ophyd.formats import nexus, nxxas
 from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.formats.problems import OutputError, ReadError
 from beamline_ophyd.formats.run import RunBuilder
@@ -377,8 +377,9 @@ def test_part_that_cannot_be_made_is_left_out_and_told(
     def broken(*args):
         raise RuntimeError("no idea")
 
-    for name in ("merge", "users", "sample", "header", "fields_of"):
-        monkeypatch.setattr(nxxas, name, broken)
+    monkeypatch.setattr(nxxas, "merge", broken)
+    for name in ("users", "sample", "header", "fields_of"):
+        monkeypatch.setattr(nexus, name, broken)
     data = ScanData.from_documents(xafs_documents())
     path = data.to_nexus(tmp_path / "a.nxs")
     assert ScanData.from_nexus(path) == data

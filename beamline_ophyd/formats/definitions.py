@@ -1,0 +1,5 @@
+"""The application definitions that an absorption spectrum can be written by."""
+
+__all__ = ["DEFINITIONS"]
+
+DEFINITIONS = ("NXxas",)

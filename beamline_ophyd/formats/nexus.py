@@ -1,0 +1,145 @@
+"""The NeXus tree of any run, as the kind of file that fits it.
+
+NXxas for absorption spectra (:mod:`~beamline_ophyd.formats.nxxas`), NXmonopd for powder
+patterns (:mod:`~beamline_ophyd.formats.nxmonopd`), a gridded NXdata for maps
+(:mod:`~beamline_ophyd.formats.nexus_map`), and for every other run something to plot
+(:mod:`~beamline_ophyd.formats.nexus_plain`). All that Bluesky said, every single event
+included, stays in the collection ``bluesky``.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from beamline_ophyd.metadata import RunMetadata
+
+from .measurement import measurement, read_metadata
+from .nexus_instrument import Instrument
+from .nexus_map import map_data
+from .nexus_parts import (
+    DISTRIBUTION,
+    EARLIER,
+    ENTRY,
+    LAYOUT_ATTRIBUTE,
+    LAYOUT_VERSION,
+    bluesky_collection,
+    fields_of,
+    header,
+    program_version,
+    sample,
+    text,
+    users,
+)
+from .nexus_plain import plain_data
+from .nxmonopd import powder_pattern
+from .nxxas import Absorption
+from .optional import OptionalParts
+from .run import Run
+from .tree import Group
+
+__all__ = ["nexus_tree"]
+
+logger = logging.getLogger(__name__)
+
+_XDI_UNITS = {"d_spacing": {"units": "angstrom"}, "edge_energy": {"units": "eV"}}
+
+
+def nexus_tree(
+    run: Run,
+    *,
+    written: str,
+    definition: str = "NXxas",
+    mapping: Mapping[str, Any] | None = None,
+    status: tuple[str, str] = ("running", ""),
+    report: Callable[[str], None] = logger.warning,
+    earlier: Sequence[Run] = (),
+) -> Group:
+    """The whole tree of a file with one run, from the root.
+
+    Parameters
+    ----------
+    run : Run
+        Also one that has not stopped, or has no events yet.
+    written : str
+        Time of writing, ISO 8601.
+    definition : str
+        Application definition of absorption spectra.
+    mapping : mapping, optional
+        Role to data key, for runs whose start document has no contract.
+    status : tuple of str
+        Exit status and reason of a run that has no stop document.
+    report : callable
+        Told of each part that is left out because something odd in the documents broke
+        it. The collection ``bluesky`` is always there.
+    earlier : sequence of Run
+        The runs that this one continues, from the earliest on: their points join its spectrum.
+    """
+    part = OptionalParts(report)
+    about = read_metadata(run.start)[0]
+    items: dict[str, Any] = {"title": text(run.uid)}
+    items |= part.made("the header", lambda: header(run, _title(run, about))) or {}
+    items |= part.made("users", lambda: users(run.start)) or {}
+    if found := part.made("sample", lambda: sample(about.families.get("Sample", {}))):
+        items["sample"] = found
+    items |= _content(run, tuple(earlier), about, mapping, definition, written, part)
+    families: dict[str, Any] = {}
+    for family, values in about.families.items():
+        fields = part.made(f"xdi/{family}", lambda values=values: fields_of(values, _XDI_UNITS))
+        if fields is not None:
+            families[family] = Group("NXcollection", fields)
+    if families:
+        items["xdi"] = Group("NXcollection", families)
+    items["bluesky"] = bluesky_collection(run, status)
+    if earlier:
+        parts = {
+            f"run_{count}": bluesky_collection(r, ("unknown", "no stop document came"))
+            for count, r in enumerate(earlier, start=1)
+        }
+        items[EARLIER] = Group("NXcollection", parts)
+    attrs: dict[str, Any] = {LAYOUT_ATTRIBUTE: LAYOUT_VERSION}
+    if "data" in items:
+        attrs["default"] = "data"
+    root = {"default": ENTRY, "creator": DISTRIBUTION, "creator_version": program_version(),
+            "file_time": written}  # fmt: skip
+    return Group("NXroot", {ENTRY: Group("NXentry", items, attrs)}, root)
+
+
+def _content(
+    run: Run,
+    earlier: tuple[Run, ...],
+    about: RunMetadata,
+    mapping: Mapping[str, Any] | None,
+    definition: str,
+    written: str,
+    part: OptionalParts,
+) -> dict[str, Any]:
+    """What the run measured, by the first kind of file that fits it."""
+    what = part.made("the measurement", lambda: measurement(run, mapping, part.report))
+    instrument = Instrument(run, about, part)
+    title = _title(run, about)
+    if what is not None:
+        absorption = Absorption(
+            run, earlier, about, what, definition, written, title, instrument, part
+        )
+        if (spectrum := part.made("the spectrum", absorption.items)) is not None:
+            return spectrum
+    contract = about.powder
+    if contract is not None:
+        pattern = part.made(
+            "the powder pattern", lambda: powder_pattern(run, contract, about, instrument)
+        )
+        if pattern is not None:
+            return pattern
+    items: dict[str, Any] = {}
+    if found := part.made("the instrument", instrument.plain):
+        items["instrument"] = found
+    data = part.made("the map", lambda: map_data(run)) or part.made(
+        "data", lambda: plain_data(run, ENTRY)
+    )
+    return items if data is None else {**items, "data": data}
+
+
+def _title(run: Run, about: RunMetadata) -> str:
+    edge = " ".join(part for part in (about.element, about.edge) if part)
+    parts = (about.sample_name, f"{edge} edge" if edge else None)
+    return ", ".join(p for p in parts if p) or str(run.start.get("plan_name") or run.uid)

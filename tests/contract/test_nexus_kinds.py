@@ -1,0 +1,88 @@
+"""Other people's validators and readers on every kind of file."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from silx.io import open as silx_open
+from silx.io.nxdata.parse import get_default
+
+from beamline_ophyd import ScanData
+
+from ..kinds import PLANS, documents_of
+
+DEADLINE_S = 60.0
+DEFINED = {"powder": "NXmonopd", "powder with monitor": "NXmonopd"}
+SHAPES = {
+    "powder": (5,),
+    "mesh": (2, 3),
+    "xanes map by pixel": (2, 3, 4),
+    "xanes map by energy": (4, 2, 3),
+    "grid_scan": (2, 2, 3),
+    "line": (3,),
+    "count": (3,),
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kinds")
+    return {
+        kind: ScanData.from_documents(documents_of(kind)).to_nexus(folder / f"{number}.nxs")
+        for number, kind in enumerate(PLANS)
+    }
+
+
+def said_by(program, *arguments):
+    command = [str(Path(sys.executable).with_name(program)), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", list(DEFINED))
+def test_nxvalidate(files, kind):
+    said = said_by("nxvalidate", "--warning", files[kind])
+    assert f"Application Definition: {DEFINED[kind]}" in said
+    assert "Total number of warnings: 0" in said
+    assert "Total number of errors: 0" in said
+
+
+@pytest.mark.parametrize("kind", ["powder with monitor", "mesh", "baseline"])
+def test_nxcheck(files, kind):
+    """The base classes alone, which a run without a definition has to follow too."""
+    said = said_by("nxcheck", "--warning", files[kind])
+    assert "Total number of errors: 0" in said
+    assert said.count("is not defined") == said.count("@beamline_ophyd_layout") == 1
+
+
+@pytest.mark.parametrize("kind", list(DEFINED))
+def test_pynxtools(files, kind):
+    said = said_by("pynx", "validate", files[kind])
+    assert f"is valid according to the `{DEFINED[kind]}` application definition" in said
+    assert "WARNING" not in said
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PLANS if kind != "nothing read"])
+def test_default_plot_of_silx(files, kind):
+    with silx_open(str(files[kind])) as root:
+        found: Any = get_default(root)
+        assert found is not None
+        assert found.is_valid
+        assert found.signal.shape == SHAPES.get(kind, found.signal.shape)
+        if kind not in ("count", "baseline"):  # along no axis
+            assert all(axis is not None for axis in found.axes)
+            assert found.axes[0].shape == found.signal.shape[:1]
+
+
+@pytest.mark.parametrize("kind", list(SHAPES))
+def test_default_plot_of_nexusformat(files, kind):
+    from nexusformat.nexus import nxload
+
+    tree: Any = nxload(str(files[kind]))
+    with tree as root:
+        data = root.plottable_data
+        assert data.nxsignal.shape == SHAPES[kind]
+        assert np.all(np.isfinite(data.nxsignal.nxdata))
