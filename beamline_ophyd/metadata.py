@@ -23,6 +23,7 @@ __all__ = [
     "FAILED_STREAM",
     "MERGE_STREAM",
     "POWDER_KEY",
+    "RESULT_STREAM",
     "Channel",
     "PowderContract",
     "PowderRoles",
@@ -48,6 +49,9 @@ MERGE_STREAM = "merge"
 
 FAILED_STREAM = "failed"
 """Stream of what could not be read at all: number of the point, and what was wrong."""
+
+RESULT_STREAM = "result"
+"""Stream of what a scan found, such as the centre of a sample: one event before its end."""
 
 Mode = Literal["transmission", "fluorescence", "electron yield"]
 

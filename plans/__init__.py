@@ -15,8 +15,10 @@ from ._preprocessors import (
     sample_name_wrapper,
     shutter_wrapper,
 )
+from ._profile import AlignmentError
 from ._resuming import run_summary
 from ._steps import DeviceError
+from .aligning import Alignment, align
 from .dark import dark_current_wrapper, record_dark_current
 from .halting import close_after_halt
 from .maps import fixed_energy_map, mesh_scan, xanes_map
@@ -28,10 +30,13 @@ from .suspending import beam_suspenders, suspend_wrapper
 from .xafs import xafs_scan
 
 __all__ = [
+    "Alignment",
+    "AlignmentError",
     "DeviceError",
     "Preview",
     "ProposalError",
     "abort_reason_wrapper",
+    "align",
     "baseline_wrapper",
     "beam_suspenders",
     "check_before_run_wrapper",

@@ -70,12 +70,21 @@ def check_axis(name: str, axis: Any, advice: str) -> None:
         raise ValueError(f"{name} is {called(axis)}, which cannot be set and read; {advice}")
 
 
-def line(name: str, axis: Any, start: Any, stop: Any, num: Any, of: str = "points") -> list[float]:
+def line(
+    name: str,
+    axis: Any,
+    start: Any,
+    stop: Any,
+    num: Any,
+    of: str = "points",
+    *,
+    lowest: int = 1,
+) -> list[float]:
     """Return equally spaced positions along an axis, after a check of all that says them."""
     check_axis(name, axis, "give an axis, such as stage.x")
     number(f"start of {name}", start, "a position")
     number(f"stop of {name}", stop, "a position")
-    whole_number(f"num of {name}", num, of, lowest=1)
+    whole_number(f"num of {name}", num, of, lowest=lowest)
     if num > 1 and start == stop:
         raise ValueError(
             f"{name} starts and stops at {start!r}, with {num} {of}; give two positions, or one of "

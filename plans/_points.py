@@ -101,6 +101,19 @@ class PointTaker:
         with failures_in_words():
             yield from self._go({axis: target}, {})
 
+    def go_from(self, axis: Movable, begin: float, target: float) -> MsgGenerator[None]:
+        """Go somewhere by way of `begin`, so that it is reached as from there: backlash."""
+        yield from self.go(axis, begin)
+        yield from self.go(axis, target)
+
+    def line(
+        self, detectors: Sequence[Any], axis: Movable, targets: Sequence[float]
+    ) -> MsgGenerator[None]:
+        """Take a point at each position of an axis."""
+        cache: dict[Any, Any] = {}
+        for target in targets:
+            yield from self.step(detectors, {axis: target}, cache)
+
     def _within_limit(self, readable: Any) -> Any:
         # One and the same object at every point: bluesky describes what it has not met.
         return self._timely.setdefault(id(readable), self._reader(readable))
