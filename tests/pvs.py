@@ -9,7 +9,33 @@ import epicscorelibs.path.pyepics  # noqa: F401  one Channel Access library for 
 import epics  # isort: skip
 
 DEADLINE_S = 15.0
-MOTORS = ("MONO:ENERGY", "MONO:BRAGG", "SAMPLE:X", "SAMPLE:Y")
+# Where a server starts, and what stands for it afterwards.
+MOTORS = {
+    "MONO:BRAGG": None,  # follows from the energy
+    "MONO:ENERGY": 7000.0,
+    "MONO:PITCH": 25.0,
+    "SAMPLE:X": 0.0,
+    "SAMPLE:Y": 0.0,
+    "SAMPLE:Z": 0.0,
+    "SAMPLE:THETA": 0.0,
+    "DIFF:TH": 0.0,
+    "DIFF:TTH": 0.0,
+}
+SETTINGS = {
+    "SIM:FAULT": 0,
+    "SIM:NOISE": 1,
+    "SIM:RING": 0,
+    "SIM:PITCH:OPTIMUM": 25.0,
+    "SIM:BRAGG:SLIP": 0.0,
+    "MIRROR:IN": 1,
+    "MONO:CRYSTAL": 0,
+    "REF:NAME": "fe_foil",
+}
+PREAMPS = {
+    "I0": {"sens_num": 4, "sens_unit": 1},
+    "IT": {"sens_num": 4, "sens_unit": 1},
+    "IR": {"sens_num": 3, "sens_unit": 1},
+}
 
 
 class _Resets(abc.ABC):
@@ -26,16 +52,21 @@ class _Resets(abc.ABC):
         for channel in range(1, 5):
             self.put(f"SCALER.G{channel}", 0)
         self.put("SCALER.TP", 1.0)
-        for name, value in (("SIM:NOISE", 1), ("SIM:RING", 0), ("MONO:CRYSTAL", 0)):
+        for name, value in SETTINGS.items():
             self.put(name, value)
+        for chamber, sensitivity in PREAMPS.items():
+            for setting in ("offset_on", "offset_cal", "invert_on", "blank_on"):
+                self.put(f"PREAMP:{chamber}:{setting}", 0)
+            for setting, value in sensitivity.items():
+                self.put(f"PREAMP:{chamber}:{setting}", value)
         self.put("SHUTTER:CMD", 1)
         fields = {"SPMG": 3, "SET": 0, "FOFF": 0, "DIR": 0, "OFF": 0.0, "BDST": 0.0}
         for motor in MOTORS:
             for field, value in fields.items():
                 self.put(f"{motor}.{field}", value)
-        self.put("MONO:ENERGY", 7000.0)
-        self.put("SAMPLE:X", 0.0)
-        self.put("SAMPLE:Y", 0.0)
+        for motor, position in MOTORS.items():
+            if position is not None:
+                self.put(motor, position)
 
 
 class Beamline(_Resets):

@@ -15,6 +15,7 @@ from ._connect import (
     use_loopback_by_default,
 )
 from ._ion_chambers import CountError, IonChamber, IonChambers
+from ._mirror import HarmonicMirror
 from ._monochromator import Monochromator
 from ._overview import Connection, Reading, connections, readings
 from ._pvs import PVNameError, with_pvs
@@ -31,6 +32,7 @@ __all__ = [
     "BeamlineFileError",
     "Connection",
     "CountError",
+    "HarmonicMirror",
     "IonChamber",
     "IonChambers",
     "Monochromator",

@@ -9,13 +9,14 @@ __all__ = ["Monochromator"]
 
 
 class Monochromator(Device):
-    """A double-crystal monochromator: energy in eV and Bragg angle in degrees.
+    """A double-crystal monochromator: energy in eV, Bragg angle in degrees, pitch in urad.
 
-    Both are motors; the Bragg angle is the axis that moves, and the energy follows from it
-    and the d-spacing by Bragg's law.
+    All are motors; the Bragg angle is the axis that moves, and the energy follows from it
+    and the d-spacing by Bragg's law. The pitch turns the second crystal against the first.
     """
 
     energy = Cpt(Axis, "MONO:ENERGY", kind="hinted")
     bragg = Cpt(Axis, "MONO:BRAGG", labels={"baseline"})
+    pitch = Cpt(Axis, "MONO:PITCH", labels={"baseline"})
     crystal = Cpt(EpicsSignal, "MONO:CRYSTAL", string=True, kind="config")
     d_spacing = Cpt(EpicsSignalRO, "MONO:DSPACING", kind="config")

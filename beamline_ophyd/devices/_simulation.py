@@ -16,9 +16,15 @@ class Simulation(Device):
     mu_offset : EpicsSignalRO
         What ln(I0/It) of a measured spectrum on the holder has more than its file says: the
         one constant that stands for the unknown gains of the measurement.
+    pitch_optimum : EpicsSignal
+        Where in urad on its axis the second crystal is parallel to the first.
+    bragg_slip : EpicsSignal
+        Degrees that the true Bragg angle has beyond the axis's.
     """
 
     mu_offset = Cpt(EpicsSignalRO, "SAMPLE:OFFSET", auto_monitor=False)
     speed = Cpt(EpicsSignal, "SIM:SPEED", kind="config")
     seed = Cpt(EpicsSignal, "SIM:SEED", kind="config")
     noise = Cpt(EpicsSignal, "SIM:NOISE", string=True, kind="config")
+    pitch_optimum = Cpt(EpicsSignal, "SIM:PITCH:OPTIMUM", kind="omitted")
+    bragg_slip = Cpt(EpicsSignal, "SIM:BRAGG:SLIP", kind="omitted")

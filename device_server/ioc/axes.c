@@ -74,7 +74,7 @@ static const struct {
 void axes_init(struct sim *sim)
 {
     const struct bl_holder *holder = bl_beamline_holder(sim->beamline);
-    double start[NAXES] = {0};
+    double start[NAXES] = {[AXIS_PITCH] = sim->knob[SIM_PITCH_OPTIMUM]};
     sim->crystal = START_CRYSTAL;
     (void)bl_mono_bragg_deg(d_angstrom(sim), START_ENERGY_EV, &start[AXIS_BRAGG]);
     for (size_t i = 0; i < holder->n; i++) { /* the first place that holds something */
@@ -99,7 +99,8 @@ static bool faulty(const struct sim *sim, int fault, int index)
 double axes_energy_ev(const struct sim *sim, double time_s)
 {
     double energy_ev;
-    const double angle_deg = bl_motion_position(&sim->axis[AXIS_BRAGG].motion, time_s);
+    const double angle_deg =
+        bl_motion_position(&sim->axis[AXIS_BRAGG].motion, time_s) + sim->knob[SIM_BRAGG_SLIP];
     return bl_mono_energy_ev(d_angstrom(sim), angle_deg, &energy_ev) == BL_OK ? energy_ev : NAN;
 }
 

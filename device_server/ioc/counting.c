@@ -22,6 +22,9 @@ int sim_position(const struct sim *sim, double time_s, struct bl_position *posit
     position->y_um = bl_motion_position(&sim->axis[AXIS_Y].motion, time_s);
     position->shutter_open = bl_motion_position(&sim->shutter, time_s);
     position->crystal = sim->crystal;
+    position->pitch_rad = 1e-6 * (bl_motion_position(&sim->axis[AXIS_PITCH].motion, time_s) -
+                                  sim->knob[SIM_PITCH_OPTIMUM]);
+    position->mirror_out = sim->knob[SIM_MIRROR] == 0;
     const int status = bl_ring_current(bl_beamline_ring(sim->beamline),
                                        sim->steady_ring ? 0 : time_s, &position->ring_ma);
     if (sim->fault[SIM_FAULT_DUMP] != 0)
@@ -51,7 +54,7 @@ static double draw(struct sim *sim, double mean)
 {
     struct counter *counter = &sim->counter;
     struct bl_rng rng;
-    if (!sim->noise)
+    if (!sim->noise || mean == 0)
         return mean;
     bl_rng_seed(&rng, bl_rng_stream(counter->seed, counter->draws++));
     return (double)bl_rng_poisson(&rng, mean);
@@ -65,17 +68,19 @@ static int integrate(struct sim *sim, double from_s, double to_s, double counts[
     memset(counts, 0, BL_NCHAMBERS * sizeof(*counts));
     for (int i = 0; i < n; i++) {
         struct bl_position position;
-        double rate[BL_NCHAMBERS];
+        struct bl_light light[BL_NORDERS];
         int status = sim_position(sim, from_s + (i + 0.5) * dt, &position);
         if (status == BL_OK)
-            status = bl_beamline_absorbed(sim->beamline, &position, rate);
+            status = bl_beamline_light(sim->beamline, &position, light);
         if (status != BL_OK)
             return status;
         for (int chamber = 0; chamber < BL_NCHAMBERS; chamber++) {
             const struct bl_chamber *of = bl_beamline_chamber(sim->beamline, chamber);
-            const double photons = draw(sim, rate[chamber] * dt);
-            const double current_a =
-                sim->dark_a[chamber] + bl_chamber_current_a(of, position.energy_ev, photons / dt);
+            double current_a = sim->dark_a[chamber];
+            for (int order = 0; order < BL_NORDERS; order++) {
+                const double photons = draw(sim, light[order].absorbed[chamber] * dt);
+                current_a += bl_chamber_current_a(of, light[order].energy_ev, photons / dt);
+            }
             /* A V/F converter counts nothing below zero. */
             counts[chamber] +=
                 of->vf_hz_per_v * dt * fmax(0, bl_preamp_volts(&sim->preamp[chamber], current_a));

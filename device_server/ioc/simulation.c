@@ -139,6 +139,7 @@ struct sim *sim_create(struct bl_beamline *beamline, const struct sim_options *o
     sim->real_ns = epicsMonotonicGet();
     sim->filled_s = -INFINITY;
     bl_motion_rest(&sim->shutter, 1);
+    knobs_init(sim);
     axes_init(sim);
     preamps_init(sim);
     sim_set_seed(sim, options->seed);

@@ -145,6 +145,16 @@ void sim_clear_faults(struct sim *sim);
 double sim_pressure_mbar(struct sim *sim);
 double sim_hutch_c(struct sim *sim);
 
+/* What is set once and stays, by a number with limits. */
+enum sim_knob {
+    SIM_PITCH_OPTIMUM, /* urad: where on its axis the second crystal is parallel to the first */
+    SIM_BRAGG_SLIP,    /* deg that the crystals have beyond what the Bragg axis counts */
+    SIM_MIRROR,        /* 1: in the beam, where it rejects the harmonics */
+    SIM_NKNOBS
+};
+double sim_knob(struct sim *sim, int knob);
+int sim_set_knob(struct sim *sim, int knob, double value);
+
 /* State of the beamline and of the simulation. */
 int sim_ring_current(struct sim *sim, double *current_ma);
 int sim_crystal(struct sim *sim);

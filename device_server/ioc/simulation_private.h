@@ -77,6 +77,7 @@ struct sim {
     int preamp_setting[BL_NCHAMBERS][SIM_NPREAMP_SETTINGS];
     struct bl_preamp preamp[BL_NCHAMBERS]; /* follows from the settings */
     double dark_a[BL_NCHAMBERS];
+    double knob[SIM_NKNOBS];
     int fault[SIM_NFAULTS];
     double filled_s; /* when the ring was last empty */
 
@@ -101,7 +102,8 @@ bool axes_owned_by(const struct sim *sim, const void *owner);
 double axes_steps(const struct sim *sim, double from_s, double to_s); /* that resolve a motion */
 void axes_fault(struct sim *sim, double now_s); /* after the faults have changed */
 
-/* preamps.c, shutter.c */
+/* knobs.c, preamps.c, shutter.c */
+void knobs_init(struct sim *sim);
 void preamps_init(struct sim *sim);
 bool shutter_interlocked(const struct sim *sim);
 void shutter_go(struct sim *sim, double now_s, bool open);

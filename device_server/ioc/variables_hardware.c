@@ -1,4 +1,4 @@
-/* Variables of faults, environment and current amplifiers. */
+/* Variables of faults, environment, optics and current amplifiers. */
 #include "variables.h"
 
 #include <string.h>
@@ -54,6 +54,18 @@ static int set_setting(struct sim *sim, int arg, double value)
     return sim_preamp_set(sim, arg / SIM_NPREAMP_SETTINGS, arg % SIM_NPREAMP_SETTINGS, value);
 }
 
+static int get_knob(struct sim *sim, int arg, double *value)
+{
+    *value = sim_knob(sim, arg);
+    return BL_OK;
+}
+
+static int set_knob(struct sim *sim, int arg, double value)
+{
+    return sim_set_knob(sim, arg, value);
+}
+
+#define KNOB(name, index) {name, 0, index, .get = get_knob, .set = set_knob}
 #define FAULT(name, index) {name, SIM_FAULTS_CHANGED, index, .get = get_fault, .set = set_fault}
 #define SETTING(name, index, setting)                                                              \
     {name, SIM_GAIN_CHANGED, (index) * SIM_NPREAMP_SETTINGS + (setting), .get = get_setting,       \
@@ -82,6 +94,9 @@ static const struct variable variables[] = {
     FAULT("fault.cooling", SIM_FAULT_COOLING),
     {"vacuum.pressure", SIM_CLOCK | SIM_FAULTS_CHANGED, 0, .get = get_pressure},
     {"hutch.temp", SIM_CLOCK | SIM_FAULTS_CHANGED, 0, .get = get_hutch},
+    KNOB("mono.pitch_optimum", SIM_PITCH_OPTIMUM),
+    KNOB("mono.slip", SIM_BRAGG_SLIP),
+    KNOB("mirror.in", SIM_MIRROR),
     PREAMP("i0", BL_I0),
     PREAMP("it", BL_IT),
     PREAMP("ir", BL_IR),

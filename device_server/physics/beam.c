@@ -34,6 +34,8 @@ struct bl_beamline {
     struct bl_source source;
     struct bl_chamber chamber[BL_NCHAMBERS];
     struct bl_bandpass bandpass;
+    struct bl_rocking rocking;
+    double passed_reference; /* by tuned Si(111) crystals at the source's reference energy */
     atomic_size_t reference; /* index of a place */
 };
 
@@ -84,6 +86,11 @@ int bl_beamline_load(const struct bl_load_options *options, struct bl_beamline *
     }
     if (status == BL_OK)
         status = bl_bandpass_init(&loaded->bandpass, loaded->elements, DIVERGENCE_RAD, err, errlen);
+    if (status == BL_OK)
+        status = bl_rocking_init(&loaded->rocking, loaded->elements, err, errlen);
+    if (status == BL_OK)
+        status = bl_rocking_passed(&loaded->rocking, BL_SI111, BL_FUNDAMENTAL,
+                                   loaded->source.reference_ev, 0, &loaded->passed_reference);
     if (status == BL_OK)
         status =
             bl_holder_load(options->samples_folder, options->sample_files, options->n_sample_files,
@@ -151,34 +158,46 @@ int bl_beamline_resolution(const struct bl_beamline *beamline, int crystal, doub
     return bl_bandpass_fwhm(&beamline->bandpass, crystal, energy_ev, fwhm_ev);
 }
 
-/* Mean transmission of sample (after It's view) and of sample and reference together. A spectrum
-   that contains a monochromator's resolution is taken at the nominal energy, any other at the
-   energies that the monochromator passes. */
-static int transmissions(const struct bl_beamline *beamline, const struct bl_position *position,
-                         const struct bl_sample *sample, const struct bl_sample *reference,
-                         double *through_sample, double *through_both)
+/* Transmission of sample, and of sample and reference together, at one energy. */
+static int transmissions_at(const struct bl_beamline *beamline, const struct bl_sample *sample,
+                            const struct bl_sample *reference, double energy_ev,
+                            double *through_sample, double *through_both)
 {
-    const struct bl_elements *elements = beamline->elements;
-    int spread_sample = sample && !sample->contains_resolution;
-    int spread_reference = reference && !reference->contains_resolution;
-    double energy = position->energy_ev;
-    double fwhm, mu_sample, mu_reference;
-    int status = bl_sample_mu(sample, elements, energy, &mu_sample);
+    double mu_sample, mu_reference;
+    int status = bl_sample_mu(sample, beamline->elements, energy_ev, &mu_sample);
 
     if (status == BL_OK)
-        status = bl_sample_mu(reference, elements, energy, &mu_reference);
-    if (status == BL_OK)
-        status = bl_beamline_resolution(beamline, position->crystal, energy, &fwhm);
+        status = bl_sample_mu(reference, beamline->elements, energy_ev, &mu_reference);
     if (status != BL_OK)
         return status;
     *through_sample = exp(-mu_sample);
     *through_both = exp(-mu_sample - mu_reference);
-    if (!spread_sample && !spread_reference)
-        return BL_OK;
+    return BL_OK;
+}
+
+/* Their means over the energies that the monochromator passes. A spectrum that contains a
+   monochromator's resolution is taken at the nominal energy. */
+static int transmissions(const struct bl_beamline *beamline, int crystal,
+                         const struct bl_sample *sample, const struct bl_sample *reference,
+                         double energy_ev, double *through_sample, double *through_both)
+{
+    const struct bl_elements *elements = beamline->elements;
+    int spread_sample = sample && !sample->contains_resolution;
+    int spread_reference = reference && !reference->contains_resolution;
+    double fwhm, mu_sample, mu_reference;
+    int status = bl_beamline_resolution(beamline, crystal, energy_ev, &fwhm);
+
+    if (status == BL_OK && !spread_sample && !spread_reference)
+        return transmissions_at(beamline, sample, reference, energy_ev, through_sample,
+                                through_both);
+    if (status == BL_OK)
+        status = bl_sample_mu(sample, elements, energy_ev, &mu_sample);
+    if (status == BL_OK)
+        status = bl_sample_mu(reference, elements, energy_ev, &mu_reference);
     *through_sample = 0.0;
     *through_both = 0.0;
     for (size_t i = 0; i < BL_BANDPASS_NODES && status == BL_OK; i++) {
-        double at = energy + beamline->bandpass.node[i] * fwhm / BL_FWHM_PER_SIGMA;
+        double at = energy_ev + beamline->bandpass.node[i] * fwhm / BL_FWHM_PER_SIGMA;
         double passed;
 
         if (spread_sample)
@@ -192,31 +211,85 @@ static int transmissions(const struct bl_beamline *beamline, const struct bl_pos
     return status;
 }
 
-int bl_beamline_absorbed(const struct bl_beamline *beamline, const struct bl_position *position,
-                         double photons_per_s[BL_NCHAMBERS])
+/* Photons/s in front of I0, of an order whose fundamental has the energy given. */
+static int flux_of(const struct bl_beamline *beamline, const struct bl_position *position,
+                   enum bl_order order, double fundamental_ev, double *photons_per_s)
+{
+    double passed;
+    int status = bl_source_flux(&beamline->source, fundamental_ev * bl_order_number(order),
+                                position->ring_ma, photons_per_s);
+
+    if (status == BL_OK)
+        status = bl_rocking_passed(&beamline->rocking, position->crystal, order, fundamental_ev,
+                                   position->pitch_rad, &passed);
+    if (status == BL_OK)
+        *photons_per_s *= position->shutter_open * passed / beamline->passed_reference;
+    return status;
+}
+
+static int light_of(const struct bl_beamline *beamline, const struct bl_position *position,
+                    enum bl_order order, double fundamental_ev, struct bl_light *light)
 {
     const struct bl_place *place = bl_holder_at(beamline->holder, position->x_um, position->y_um);
+    const struct bl_sample *sample = place ? place->sample : NULL;
+    const struct bl_sample *reference = bl_beamline_reference(beamline)->sample;
     double absorbed[BL_NCHAMBERS], transmitted[BL_NCHAMBERS];
     double flux, through_sample, through_both;
-    int status;
+    int status = flux_of(beamline, position, order, fundamental_ev, &flux);
 
-    if (!isfinite(position->x_um) || !isfinite(position->y_um) ||
-        !(position->shutter_open >= 0 && position->shutter_open <= 1))
-        return BL_EINVAL;
-    status = bl_source_flux(&beamline->source, position->energy_ev, position->ring_ma, &flux);
+    light->energy_ev = fundamental_ev * bl_order_number(order);
     for (size_t i = 0; i < BL_NCHAMBERS && status == BL_OK; i++)
-        status = bl_chamber_fractions(&beamline->chamber[i], beamline->elements,
-                                      position->energy_ev, &absorbed[i], &transmitted[i]);
-    if (status == BL_OK)
-        status =
-            transmissions(beamline, position, place ? place->sample : NULL,
-                          bl_beamline_reference(beamline)->sample, &through_sample, &through_both);
+        status = bl_chamber_fractions(&beamline->chamber[i], beamline->elements, light->energy_ev,
+                                      &absorbed[i], &transmitted[i]);
+    if (status == BL_OK && order == BL_FUNDAMENTAL)
+        status = transmissions(beamline, position->crystal, sample, reference, light->energy_ev,
+                               &through_sample, &through_both);
+    else if (status == BL_OK)
+        status = transmissions_at(beamline, sample, reference, light->energy_ev, &through_sample,
+                                  &through_both);
     if (status != BL_OK)
         return status;
-    flux *= position->shutter_open;
-    photons_per_s[BL_I0] = flux * absorbed[BL_I0];
-    flux *= transmitted[BL_I0];
-    photons_per_s[BL_IT] = flux * through_sample * absorbed[BL_IT];
-    photons_per_s[BL_IR] = flux * through_both * transmitted[BL_IT] * absorbed[BL_IR];
+    light->absorbed[BL_I0] = flux * absorbed[BL_I0];
+    light->on_sample = flux * transmitted[BL_I0];
+    light->absorbed[BL_IT] = light->on_sample * through_sample * absorbed[BL_IT];
+    light->absorbed[BL_IR] = light->on_sample * through_both * transmitted[BL_IT] * absorbed[BL_IR];
     return BL_OK;
+}
+
+/* The pair passes what both crystals reflect, half way between their angles. */
+static int detuned_energy(const struct bl_position *position, double *energy_ev)
+{
+    const struct bl_crystal *crystal = bl_mono_crystal(position->crystal);
+    double bragg_deg;
+    int status;
+
+    if (!crystal || !isfinite(position->energy_ev))
+        return BL_EINVAL;
+    status = bl_mono_bragg_deg(crystal->d_angstrom, position->energy_ev, &bragg_deg);
+    if (status == BL_OK)
+        *energy_ev =
+            position->energy_ev * (1 - 0.5 * position->pitch_rad / tan(bragg_deg * BL_PI / 180.0));
+    return status;
+}
+
+int bl_beamline_light(const struct bl_beamline *beamline, const struct bl_position *position,
+                      struct bl_light light[BL_NORDERS])
+{
+    struct bl_light found[BL_NORDERS] = {{0}};
+    double lowest_ev, highest_ev, energy_ev;
+    int status;
+
+    if (!isfinite(position->x_um) || !isfinite(position->y_um) || !isfinite(position->pitch_rad) ||
+        !(position->shutter_open >= 0 && position->shutter_open <= 1))
+        return BL_EINVAL;
+    status = detuned_energy(position, &energy_ev);
+    if (status == BL_OK)
+        status = light_of(beamline, position, BL_FUNDAMENTAL, energy_ev, &found[BL_FUNDAMENTAL]);
+    bl_elements_range(beamline->elements, &lowest_ev, &highest_ev);
+    found[BL_THIRD].energy_ev = energy_ev * bl_order_number(BL_THIRD);
+    if (status == BL_OK && position->mirror_out && found[BL_THIRD].energy_ev <= highest_ev)
+        status = light_of(beamline, position, BL_THIRD, energy_ev, &found[BL_THIRD]);
+    for (int i = 0; i < BL_NORDERS && status == BL_OK; i++)
+        light[i] = found[i];
+    return status;
 }

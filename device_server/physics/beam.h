@@ -8,6 +8,7 @@
 #include "holder.h"
 #include "mono.h"
 #include "ring.h"
+#include "rocking.h"
 #include "source.h"
 #include "status.h"
 
@@ -20,6 +21,15 @@ struct bl_position {
     double ring_ma;
     double shutter_open; /* 0 closed .. 1 open */
     int crystal;         /* enum bl_crystal_index */
+    double pitch_rad;    /* of the second crystal, from where it is parallel to the first */
+    bool mirror_out;     /* the mirror, while it is in, rejects the harmonics */
+};
+
+/* Light of one order of reflection. */
+struct bl_light {
+    double energy_ev;
+    double on_sample;              /* photons/s that arrive there .. */
+    double absorbed[BL_NCHAMBERS]; /* .. and that are absorbed by the photoelectric effect */
 };
 
 struct bl_load_options {
@@ -53,9 +63,9 @@ const struct bl_place *bl_beamline_reference(const struct bl_beamline *beamline)
 int bl_beamline_resolution(const struct bl_beamline *beamline, int crystal, double energy_ev,
                            double *fwhm_ev);
 
-/* Mean photons/s absorbed (photoelectric effect) in each chamber; the noise of a count is Poisson
-   on these. BL_ERANGE outside the tables, BL_EINVAL for what is not a number. */
-int bl_beamline_absorbed(const struct bl_beamline *beamline, const struct bl_position *position,
-                         double photons_per_s[BL_NCHAMBERS]);
+/* Mean photons/s of each order; the noise of a count is Poisson on those absorbed. BL_ERANGE
+   outside the tables, BL_EINVAL for what is not a number. */
+int bl_beamline_light(const struct bl_beamline *beamline, const struct bl_position *position,
+                      struct bl_light light[BL_NORDERS]);
 
 #endif

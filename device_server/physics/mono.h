@@ -9,7 +9,8 @@ enum bl_crystal_index { BL_SI111, BL_SI311, BL_NCRYSTALS };
 struct bl_crystal {
     const char *name; /* "Si(111)" */
     double d_angstrom;
-    double f0; /* atomic form factor of silicon at this reflection, Debye-Waller factor included */
+    double f0;       /* atomic form factor of silicon at this reflection .. */
+    double f0_third; /* .. and at its third order; the second one is forbidden */
 };
 
 /* Crystal by index, NULL if there is none. */

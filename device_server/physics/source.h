@@ -1,4 +1,4 @@
-/* Flux of a bending magnet behind a Si(111) monochromator. */
+/* Flux of a bending magnet behind tuned Si(111) crystals. */
 #ifndef BL_SOURCE_H
 #define BL_SOURCE_H
 
@@ -14,7 +14,8 @@ extern const struct bl_source bl_source_default;
 /* The universal spectrum of a bending magnet, y times the integral of K5/3 from y on. */
 double bl_source_g1(double y);
 
-/* Photons/s in front of I0; the bandwidth is a fixed fraction of the energy. */
+/* Photons/s in front of I0 in the bandwidth that these crystals have at the reference energy, a
+   fixed fraction of the energy. */
 int bl_source_flux(const struct bl_source *source, double energy_ev, double ring_ma,
                    double *photons_per_s);
 

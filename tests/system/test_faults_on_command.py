@@ -9,17 +9,14 @@ MAJOR, INVALID = 2, 3
 
 @pytest.fixture
 def faulty(bl):
-    yield bl
-    bl.put("SIM:FAULT", 0)
-    for name in ("MONO:PITCH", "SAMPLE:Z"):
-        bl.put(name, 0.0)
-    bl.put("SHUTTER:CMD", 1)
+    return bl
 
 
 def test_a_stuck_motor_misses_its_target(faulty):
+    start = faulty.get("MONO:PITCH.RBV")
     faulty.put("SIM:FAULT:STUCK", "MONO:PITCH")
-    faulty.put("MONO:PITCH", 10.0)
-    assert faulty.get("MONO:PITCH.RBV") == 0
+    faulty.put("MONO:PITCH", start + 10.0)
+    assert faulty.get("MONO:PITCH.RBV") == start
     assert faulty.get("MONO:PITCH.MISS") == 1
     assert faulty.get("MONO:PITCH.SEVR") == MAJOR
 
