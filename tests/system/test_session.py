@@ -261,7 +261,12 @@ def test_a_folder_that_cannot_be_written_is_refused_before_the_run(begin):
 OWN_BEAMLINE = """
 Monochromator:
   - name: mono
-    pvs: {{energy: "{P}MONO:ENERGY", bragg: "{P}MONO:BRAGG", crystal: null, d_spacing: null}}
+    pvs:
+      energy: "{P}MONO:ENERGY"
+      bragg: "{P}MONO:BRAGG"
+      pitch: null
+      crystal: null
+      d_spacing: null
 IonChambers:
   - {{name: chambers, prefix: "{P}"}}
 ophyd_async.epics.motor.Motor:
