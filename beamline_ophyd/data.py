@@ -14,7 +14,7 @@ from .formats.earlier import earlier_runs, look_in
 from .formats.hdf5 import replace_file, write_tree
 from .formats.journal import dumps, read_journal
 from .formats.measurement import MAPPING_EXAMPLE, Measurement, measurement, read_metadata
-from .formats.merging import merge
+from .formats.merging import merge, sweep_numbers
 from .formats.nexus import nexus_tree
 from .formats.nexus_read import read_earlier, read_run
 from .formats.points import missing_points
@@ -277,6 +277,20 @@ class ScanData:
             When the run is no absorption spectrum.
         """
         return merge(self.run, self._spectrum_wanted(), self.earlier)
+
+    def sweeps(self) -> list[Spectrum]:
+        """The spectrum of each sweep that has a good point, of a run with repeats.
+
+        A sweep that was not measured whole has fewer points.
+
+        Raises
+        ------
+        ValueError
+            When the run is no absorption spectrum.
+        """
+        what = self._spectrum_wanted()
+        numbers = sweep_numbers(self.run, what, self.earlier)
+        return [merge(self.run, what, self.earlier, sweep=number) for number in numbers]
 
     def _spectrum_wanted(self) -> Measurement:
         if self._measurement is None:

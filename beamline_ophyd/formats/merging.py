@@ -11,10 +11,20 @@ from .points import points_of
 from .run import Run, Stream, configuration_of
 from .spectrum import Spectrum
 
-__all__ = ["merge"]
+__all__ = ["merge", "sweep_numbers"]
 
 
-def merge(run: Run, what: Measurement, earlier: Sequence[Run] = ()) -> Spectrum:
+def sweep_numbers(run: Run, what: Measurement, earlier: Sequence[Run] = ()) -> list[int]:
+    """Numbers of the sweeps that have good events, from 0."""
+    if what.contract is None:
+        return [0]
+    numbers = points_of((*earlier, run), what.contract).number
+    return np.unique(numbers // what.contract.points_per_sweep).tolist()
+
+
+def merge(
+    run: Run, what: Measurement, earlier: Sequence[Run] = (), *, sweep: int | None = None
+) -> Spectrum:
     """One spectrum from all sweeps of a run, joined with the runs that it continues.
 
     Of each point its last good event counts, see
@@ -28,9 +38,13 @@ def merge(run: Run, what: Measurement, earlier: Sequence[Run] = ()) -> Spectrum:
     ----------
     earlier : sequence of Run
         The runs that this one continues, from the earliest to the latest.
+    sweep : int, optional
+        Number of a sweep, from 0: its points only.
     """
     runs = (*earlier, run)
     points = points_of(runs, what.contract)
+    if sweep is not None and what.contract is not None:
+        points = points.where(points.number // what.contract.points_per_sweep == sweep)
     parts = [(r, s) for r in runs if (s := r.streams.get("primary")) is not None]
     if not parts:
         return _empty(what)

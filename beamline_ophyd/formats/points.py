@@ -39,6 +39,11 @@ class Points:
     number: np.ndarray
     index: np.ndarray
 
+    def where(self, wanted: np.ndarray) -> "Points":
+        """The points for which a mask is true."""
+        parts = (self.run, self.row, self.number, self.index)
+        return Points(*(part[wanted] for part in parts))
+
 
 def points_of(runs: Sequence[Run], contract: XAFSContract | None) -> Points:
     """The last good event of each point.

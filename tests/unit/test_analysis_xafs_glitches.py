@@ -44,6 +44,11 @@ def test_errors_told_decide():
     assert not find_glitches(ENERGY, mu, 3e-3)[200]
 
 
+def test_fine_structure_sharper_than_the_noise_is_no_glitch():
+    mu = spectrum(noise=1e-6)
+    assert not find_glitches(ENERGY, mu, 1e-6).any()
+
+
 def test_what_is_marked_can_be_left_out_of_the_reduction():
     clean = spectrum()
     mu = clean.copy()

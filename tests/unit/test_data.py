@@ -49,6 +49,17 @@ def test_mu_is_by_default_that_of_the_mode(xafs_documents):
     assert errors.shape == mu.shape == data.energy.shape
 
 
+def test_sweeps_are_the_spectra_that_the_merge_is_made_of(xafs_documents):
+    data = ScanData.from_documents(xafs_documents(repeats=3, taken=30))
+    sweeps = data.sweeps()
+    assert [len(sweep.index) for sweep in sweeps] == [12, 12, 6]
+    np.testing.assert_array_equal(
+        np.concatenate([sweep.channels["itrans"] for sweep in sweeps]), data.columns["It"]
+    )
+    total = sum(np.pad(s.channels["i0"], (0, 12 - len(s.index))) for s in sweeps)
+    np.testing.assert_array_equal(total, data.merged().channels["i0"])
+
+
 def test_run_that_is_no_spectrum_asks_for_a_mapping(xafs_documents):
     start, descriptor, *_ = xafs_documents(contract=False)
     descriptor[1]["data_keys"]["mono_energy"]["units"] = "deg"

@@ -36,7 +36,8 @@ def find_glitches(
         In eV, strictly increasing.
     mu : array_like, shape (..., n)
     mu_errors : array_like, shape (..., n), optional
-        Standard deviation of mu; by default the scatter of some forty points around each.
+        Standard deviation of mu; a point's noise is this, or the scatter of some forty points
+        around it if that is larger.
     e0 : float, optional
         Edge energy in eV; by default that of each spectrum.
     limit : float
@@ -83,7 +84,8 @@ def _worst_first(
             break
         residue, gain = interpolation_residue(energy[left], mu[left])
         off = np.abs(residue / gain)
-        noise = _local(off) if sigma is None else sigma[left]
+        # What the cubic through the neighbours misses of the spectrum counts as noise too.
+        noise = _local(off) if sigma is None else np.fmax(sigma[left], _local(off))
         with np.errstate(divide="ignore", invalid="ignore"):
             score = np.where(free[left] & (off > 0), off / noise, 0.0)
         worst = int(np.nanargmax(score))
