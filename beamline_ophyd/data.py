@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .formats.definitions import check_definition
 from .formats.earlier import earlier_runs, look_in
 from .formats.hdf5 import replace_file, write_tree
 from .formats.journal import dumps, read_journal
@@ -305,7 +306,14 @@ class ScanData:
     def _measurement(self) -> Measurement | None:
         return measurement(self.run, self.mapping)
 
-    def to_nexus(self, path: str | Path, *, mode: str = "w-", compression: int = 4) -> Path:
+    def to_nexus(
+        self,
+        path: str | Path,
+        *,
+        mode: str = "w-",
+        compression: int = 4,
+        definition: str = "NXxas",
+    ) -> Path:
         """Write the run as a NeXus file, NXxas where it is an absorption spectrum.
 
         Parameters
@@ -314,19 +322,25 @@ class ScanData:
             Refuse or replace an existing file.
         compression : int
             gzip level of large arrays, 0 for none.
+        definition : str
+            Of an absorption spectrum, as for :class:`~beamline_ophyd.callbacks.NXxasWriter`.
 
         Raises
         ------
+        ValueError
+            For a mode or a definition that is not known.
         OutputError
             When the file exists and mode is "w-".
         OSError
             When it cannot be written.
         """
         path = _free(path, mode)
+        check_definition(definition)
         written = dt.datetime.now().astimezone().isoformat()
         tree = nexus_tree(
             self.run,
             written=written,
+            definition=definition,
             mapping=self.mapping,
             status=("unknown", "no stop document came"),
             earlier=self.earlier,

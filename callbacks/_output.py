@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from beamline_ophyd.formats.definitions import DEFINITIONS
+from beamline_ophyd.formats.definitions import check_definition
 from beamline_ophyd.metadata import Roles
 
 __all__ = ["Style"]
@@ -36,8 +36,7 @@ class Style:
             raise ValueError(f"mode is {mode!r}; give one of {', '.join(map(repr, MODES))}")
         if isinstance(compression, bool) or compression not in range(10):
             raise ValueError(f"compression is {compression!r}; give a gzip level, 0 (none) to 9")
-        if definition not in DEFINITIONS:
-            raise ValueError(f"definition is {definition!r}; give one of {', '.join(DEFINITIONS)}")
+        check_definition(definition)
         if mapping is not None:
             Roles(**{role: key for role, key in mapping.items() if role != "mode"})
         return cls(compression, definition, mapping, overwrite=mode == "w")

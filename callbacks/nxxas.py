@@ -76,7 +76,9 @@ class NXxasWriter:
         Longest time, in s, by which the file is behind the run. Files of tens of
         megabytes take longer to write and are behind by up to twenty times that long.
     definition : str
-        Application definition of absorption spectra.
+        Application definition of absorption spectra: NXxas, or of the drafts NXxas_trans,
+        NXxas_tfy, NXxas_pfy, NXxas_tey and NXxas_herfd the one that fits all of them. A
+        spectrum that it does not fit is written as NXxas, and a problem tells why.
     mapping : mapping, optional
         Role to data key, and ``mode``, for absorption runs of plans that say neither:
         ``{"energy": "mono_energy", "i0": "I0", "itrans": "It"}``.

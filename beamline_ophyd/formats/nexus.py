@@ -63,7 +63,9 @@ def nexus_tree(
     written : str
         Time of writing, ISO 8601.
     definition : str
-        Application definition of absorption spectra.
+        Application definition of absorption spectra, one of
+        :data:`~beamline_ophyd.formats.definitions.DEFINITIONS`; where a spectrum does not fit
+        it, `report` is told why and it is NXxas.
     mapping : mapping, optional
         Role to data key, for runs whose start document has no contract.
     status : tuple of str

@@ -63,16 +63,11 @@ class Instrument:
     def crystal(self) -> Group | None:
         """The monochromator's crystal; None if nothing is known of it."""
         mono = self.about.families.get("Mono", {})
-        crystal: dict[str, Any] = {}
-        if isinstance(mono.get("d_spacing"), (int, float)):
-            crystal["d_spacing"] = number(float(mono["d_spacing"]), "angstrom")
-        name = mono.get("name")
-        if isinstance(name, str):
-            cut = _CUT.fullmatch(name)
-            crystal["type"] = text(cut[1] if cut else name)
-            if cut:
-                crystal["reflection"] = number(np.array([int(i) for i in cut.groups()[1:]]), "")
-        return Group("NXcrystal", {**crystal, "usage": Field("Bragg")}) if crystal else None
+        return _crystal(mono.get("name"), mono.get("d_spacing"))
+
+    def analyzer(self) -> Group | None:
+        """The crystal of an emission spectrometer, ``Detector.analyzer``; None without one."""
+        return _crystal(self.about.families.get("Detector", {}).get("analyzer"), None)
 
     def monochromator(self) -> Group:
         """The monochromator, with a link to the entry's energies."""
@@ -112,6 +107,19 @@ class Instrument:
         found = self.run.configuration("primary")
         device = stream.data_keys.get(key, {}).get("object_name") if stream else None
         return found.get(str(device), found.get(key, ({}, {})))
+
+
+def _crystal(name: Any, d_spacing: Any) -> Group | None:
+    """A crystal by its cut, such as Si(111), and its spacing in Angstrom."""
+    items: dict[str, Any] = {}
+    if isinstance(d_spacing, (int, float)):
+        items["d_spacing"] = number(float(d_spacing), "angstrom")
+    if isinstance(name, str):
+        cut = _CUT.fullmatch(name)
+        items["type"] = text(cut[1] if cut else name)
+        if cut:
+            items["reflection"] = number(np.array([int(i) for i in cut.groups()[1:]]), "")
+    return Group("NXcrystal", {**items, "usage": Field("Bragg")}) if items else None
 
 
 def _bare(name: str, key: str) -> str:

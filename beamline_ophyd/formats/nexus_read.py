@@ -184,7 +184,7 @@ _FOREIGN = {
     "energy": ("energy", "instrument/monochromator/energy", "data/energy"),
     "i0": ("instrument/i0/data", "instrument/incoming_beam/data", "monitor/data"),
     "itrans": ("instrument/itrans/data",),
-    "ifluor": ("instrument/ifluor/data",),
+    "ifluor": ("instrument/ifluor/data", "instrument/iey/data"),
     "irefer": ("instrument/iref/data", "instrument/irefer/data"),
 }
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from beamline_ophyd.metadata import CHANNELS, Channel, RunMetadata
 
+from .definitions import emission, fitting_definition
 from .elements import ELEMENT_NAMES
 from .measurement import Measurement, signal_role
 from .merging import merge
@@ -34,8 +35,9 @@ _MODE_NAMES = {
 _FORMULAS = {
     "transmission": "intensity = numpy.log(i0 / itrans)",
     "fluorescence": "intensity = ifluor / i0",
-    "electron yield": "intensity = ifluor / i0",
+    "electron yield": "intensity = iey / i0",
 }
+_ELECTRONS = "electrons from the sample"
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,14 @@ class Absorption:
 
     def items(self) -> dict[str, Any]:
         """Fields and groups of the entry."""
+        definition, trouble = fitting_definition(self.definition, self.what.mode, self.about)
+        if trouble:
+            self.part.report(trouble)
         spectrum = merge(self.run, self.what, self.earlier)
         intensity, errors = spectrum.mu(self.what.mode)
         items: dict[str, Any] = {
-            "definition": Field(self.definition),
+            "definition": Field(definition),
+            **emission(definition, self.about),
             "is_experimental": Field(np.bool_(self.about.is_experimental)),
             "energy": _grows(spectrum.energy_ev, "eV"),
             "intensity": _grows(intensity, ""),
@@ -82,6 +88,12 @@ class Absorption:
     def _signal(self) -> str:
         return signal_role(self.what.mode)
 
+    def _name(self, role: str) -> str:
+        """Name of a channel's detector in the drafts of NXxas."""
+        if role == "ifluor" and self.what.mode == "electron yield":
+            return "iey"
+        return next(channel.nxxas for channel in CHANNELS if channel.role == role)
+
     def _instrument(self, spectrum: Spectrum) -> Group:
         entry = f"/{ENTRY}"
         items: dict[str, Any] = {
@@ -97,17 +109,19 @@ class Absorption:
         }
         for channel in CHANNELS:
             if channel.role in spectrum.channels:
-                items[channel.nxxas] = self._detector(channel, spectrum)
+                items[self._name(channel.role)] = self._detector(channel, spectrum)
+        if (analyzer := self.instrument.analyzer()) is not None:
+            items["analyzer_crystal"] = analyzer
         for name, role in (("incoming_beam", "i0"), ("absorbed_beam", self._signal)):
-            data = Link(f"{entry}/instrument/{_nxxas_name(role)}/data")
+            data = Link(f"{entry}/instrument/{self._name(role)}/data")
             items[name] = Group("NXdetector", {"data": data})
         return Group("NXinstrument", items)
 
     def _detector(self, channel: Channel, spectrum: Spectrum) -> Group:
-        key = self.what.roles.channels[channel.role]
+        key, name = self.what.roles.channels[channel.role], self._name(channel.role)
         items: dict[str, Any] = {
             "data": _grows(spectrum.channels[channel.role], self.instrument.units(key)),
-            "description": Field(channel.title),
+            "description": Field(_ELECTRONS if name == "iey" else channel.title),
             **self.instrument.described(key),
         }
         if spectrum.dwell_s is not None:
@@ -127,12 +141,12 @@ class Absorption:
         return Group("NXmonitor", items)
 
     def _data(self, spectrum: Spectrum, has_errors: bool) -> Group:
-        channels = {_nxxas_name(r): f"instrument/{_nxxas_name(r)}/data" for r in spectrum.channels}
+        channels = {self._name(r): f"instrument/{self._name(r)}/data" for r in spectrum.channels}
         fields = {
             "energy": "energy",
             "intensity": "intensity",
             **({"intensity_errors": "intensity_errors"} if has_errors else {}),
-            "absorbed_beam": f"instrument/{_nxxas_name(self._signal)}/data",
+            "absorbed_beam": f"instrument/{self._name(self._signal)}/data",
             **channels,
         }
         items: dict[str, Any] = {name: Link(f"/{ENTRY}/{path}") for name, path in fields.items()}
@@ -180,7 +194,7 @@ class Absorption:
 
     def _measurement(self, spectrum: Spectrum) -> Group:
         paths = {"energy": "energy", "intensity": "intensity"}
-        paths |= {_nxxas_name(r): f"instrument/{_nxxas_name(r)}/data" for r in spectrum.channels}
+        paths |= {self._name(r): f"instrument/{self._name(r)}/data" for r in spectrum.channels}
         if spectrum.dwell_s is not None:
             # BLISS's name for it; and larch takes the first one, so energy has to stay that.
             paths["sec"] = "monitor/count_time"
@@ -200,7 +214,3 @@ def _mu(spectrum: Spectrum) -> Group:
         if errors is not None:
             items[f"{channel}_errors"] = _grows(errors, "")
     return Group("NXcollection", items)
-
-
-def _nxxas_name(role: str) -> str:
-    return next(channel.nxxas for channel in CHANNELS if channel.role == role)

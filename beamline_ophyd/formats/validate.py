@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from .definitions import DEFINITIONS
 from .hdf5 import open_to_read
 from .nexus_parts import LAYOUT_ATTRIBUTE, LAYOUT_VERSION
 from .nexus_read import read_run
@@ -73,14 +74,17 @@ def _exhaust(run: Run, path: str | Path) -> None:
 
 
 def application_problems(path: str | Path) -> list[Problem]:
-    """What nexusformat's validator reports; empty where it is not installed."""
+    """What nexusformat's validator reports; empty where it is not installed, and for drafts."""
     try:
         from nexusformat.nexus import validate
     except ImportError:
         return []
     with open_to_read(path) as file:
-        if not any(isinstance(n, h5py.Group) and "definition" in n for n in file.values()):
-            return []
+        entries = [node for node in file.values() if isinstance(node, h5py.Group)]
+        named = [_text(_get(entry, "definition")) for entry in entries]
+    drafts = [name for name, definition in DEFINITIONS.items() if definition.required]
+    if not any(named) or any(name in drafts for name in named):
+        return []
     said: list[Problem] = []
 
     class Collect(logging.Handler):
@@ -125,7 +129,10 @@ def _entry_problems(entry: h5py.Group) -> Iterator[Problem]:
     if "start_time" not in entry:
         yield Problem(str(entry.name), "no start_time")
     definition = _text(_get(entry, "definition")) or ""
-    if definition.startswith("NXxas"):
+    if definition in DEFINITIONS:
+        for path in DEFINITIONS[definition].required:
+            if path not in entry:
+                yield Problem(f"{entry.name}/{path}", f"is not there; {definition} requires it")
         yield from _spectrum_problems(entry)
     elif definition == "NXmonopd":
         yield from _pattern_problems(entry)

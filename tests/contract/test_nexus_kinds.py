@@ -11,6 +11,7 @@ from silx.io import open as silx_open
 from silx.io.nxdata.parse import get_default
 
 from beamline_ophyd import ScanData
+from beamline_ophyd.formats.definitions import DEFINITIONS
 
 from ..kinds import PLANS, documents_of
 
@@ -86,3 +87,18 @@ def test_default_plot_of_nexusformat(files, kind):
         data = root.plottable_data
         assert data.nxsignal.shape == SHAPES[kind]
         assert np.all(np.isfinite(data.nxsignal.nxdata))
+
+
+@pytest.mark.parametrize("name", [n for n, d in DEFINITIONS.items() if d.required])
+def test_pynxtools_on_drafts(name, xafs_documents, tmp_path):
+    spectrometer = {
+        "emission_line": "Ka1",
+        "emission_energy": 6404.0,
+        "emission_window": [6380.0, 6420.0],
+        "analyzer": "Ge(440)",
+    }
+    documents = xafs_documents(mode=DEFINITIONS[name].mode, start={"Detector": spectrometer})
+    path = ScanData.from_documents(documents).to_nexus(tmp_path / "a.nxs", definition=name)
+    said = said_by("pynx", "validate", path)
+    assert f"is valid according to the `{name}` application definition" in said
+    assert "WARNING" not in said
