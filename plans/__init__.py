@@ -27,6 +27,7 @@ from .previewing import Preview, preview, preview_grid
 from .proposal import ProposalError, proposal_wrapper
 from .scans import count, line_scan
 from .suspending import beam_suspenders, suspend_wrapper
+from .tuning import RockingCurve, rocking_curve, tune_pitch
 from .xafs import xafs_scan
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "DeviceError",
     "Preview",
     "ProposalError",
+    "RockingCurve",
     "abort_reason_wrapper",
     "align",
     "baseline_wrapper",
@@ -51,10 +53,12 @@ __all__ = [
     "preview_grid",
     "proposal_wrapper",
     "record_dark_current",
+    "rocking_curve",
     "run_summary",
     "sample_name_wrapper",
     "shutter_wrapper",
     "suspend_wrapper",
+    "tune_pitch",
     "xafs_scan",
     "xanes_map",
 ]

@@ -32,7 +32,7 @@ LEAST_POINTS = 7
 SIGNIFICANT = 6.0
 """Standard deviations of a point by which a feature must differ from what surrounds it."""
 
-TOP = 0.6
+TOP = 0.8
 """Points above this part of a peak's height are its top, which a parabola describes."""
 
 
@@ -116,11 +116,12 @@ def find_peak(x: Any, y: Any) -> Peak:
     vertex = -b / (2 * a)
     slopes = np.array([b / (2 * a * a), -1 / (2 * a), 0.0])
     sigma = math.sqrt(max(float(slopes @ covariance @ slopes), 0.0)) * scale
+    height = float(c - b * b / (4 * a))
     return Peak(
         position=float(middle + vertex * scale),
         sigma=float(sigma),
-        height=float(c - b * b / (4 * a)),
-        width=_full_width(x, y, middle, base + (height - base) / 2),
+        height=height,
+        width=_full_width(x, y, middle, (height + y.min()) / 2),
     )
 
 
