@@ -23,6 +23,7 @@ FOILS = {
 OTHERS = {"Fe2O3_rt_01": 7112.0, "CuO_tenorite_13K_01": 8979.0, "Ni2O3_rt_01": 8333.0}
 SPECTRA = FOILS | OTHERS
 KMIN = 3.0
+COPPER = Path(__file__).parents[2] / "notebooks/data/cu_feff0001.dat"
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def judged(python, ours, tmp_path_factory):
         spectra |= {f"e0/{name}": normalised.e0, f"kmax/{name}": kmax}
     np.savez(folder / "spectra.npz", **spectra)
     judge = Path(__file__).with_name("reduction_judge.py")
-    command = [python, judge, folder / "spectra.npz", folder / "results.npz"]
+    command = [python, judge, folder / "spectra.npz", folder / "results.npz", COPPER]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return np.load(folder / "results.npz")
@@ -132,3 +133,36 @@ def test_windows_are_larchs(window, judged):
     x = np.linspace(0, 16, 321)
     ours = xafs.ftwindow(x, xmin=3, xmax=12, dx=2, dx2=1, window=window)
     np.testing.assert_allclose(ours, judged[f"larch/window/{window}"], atol=1e-9)
+
+
+def test_chi_of_a_path_is_larchs(judged):
+    path = xafs.FeffPath.read(COPPER)
+    ours = path.chi(
+        judged["larch/path/k"],
+        r=path.r_eff + 0.03,
+        n=11.0,
+        s02=0.9,
+        sigma2=0.008,
+        e0=4.0,
+        third=2e-4,
+        fourth=1e-5,
+    )
+    theirs = judged["larch/path/chi"]
+    np.testing.assert_allclose(ours[30:], theirs[30:], atol=2e-3 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("name", ["cu_metal_rt", "Cu_Foil_rt_2016Foils"])
+def test_the_first_shell_fitted_is_larchs(name, ours, judged):
+    _, _, _, background, _, kmax = ours[name]
+    path = xafs.FeffPath.read(COPPER)
+    fit = xafs.fit_shell(
+        background.k, background.chi, path, s02=0.92, kmin=KMIN, kmax=kmax, rmin=1.6, rmax=2.8
+    )
+    values, errors = judged[f"larch/shell/{name}"].T
+    # larch varies S02 at 12 neighbours.
+    per_n = 0.92 / 12
+    found = [fit.n * per_n, fit.r - path.r_eff, fit.sigma2, fit.e0]
+    told = [fit.n_error * per_n, fit.r_error, fit.sigma2_error, fit.e0_error]
+    # Each with its own background: within a part of the uncertainty that both tell.
+    assert np.abs((found - values) / errors).max() < 0.3
+    np.testing.assert_allclose(told, errors, rtol=0.2)

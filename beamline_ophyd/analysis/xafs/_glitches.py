@@ -5,12 +5,13 @@ from typing import Any
 import numpy as np
 
 from ._edge import find_e0
-from ._noise import NORMAL_MAD, window_median
+from ._noise import NORMAL_MAD
 from ._spectra import MINIMUM_POINTS, as_spectra, interpolation_residue
 
 __all__ = ["find_glitches", "masked"]
 
 NEIGHBOURS = 41
+HOP = 10
 AT_MOST = 0.1
 """Part of the points of a spectrum that may be glitches: more is noise."""
 
@@ -55,12 +56,19 @@ def find_glitches(
     edges = np.broadcast_to(find_e0(energy, flat) if e0 is None else e0, len(flat))
     errors = None if mu_errors is None else np.broadcast_to(mu_errors, mu.shape)
     errors = None if errors is None else errors.reshape(flat.shape)
+    free = energy < edges[:, None] + spare[0]
+    free |= energy > edges[:, None] + spare[1]
+    whole = np.isfinite(energy).all() & np.isfinite(flat).all(axis=1)
+    doubtful = ~whole
+    if whole.any() and len(energy) > MINIMUM_POINTS:
+        sigma = None if errors is None else errors[whole]
+        score = _score(energy, flat[whole], sigma, free[whole])
+        doubtful[whole] = score.max(axis=1) > limit
     marks = np.zeros(flat.shape, bool)
-    for row in range(len(flat)):
+    for row in np.flatnonzero(doubtful):
         usable = np.isfinite(energy) & np.isfinite(flat[row])
         sigma = None if errors is None else errors[row]
-        free = (energy < edges[row] + spare[0]) | (energy > edges[row] + spare[1])
-        marks[row] = _worst_first(energy, flat[row], sigma, usable, free, limit)
+        marks[row] = _worst_first(energy, flat[row], sigma, usable, free[row], limit)
     return marks.reshape(mu.shape)
 
 
@@ -82,19 +90,32 @@ def _worst_first(
         left = np.flatnonzero(usable & ~marks)
         if len(left) < max(MINIMUM_POINTS, 6):
             break
-        residue, gain = interpolation_residue(energy[left], mu[left])
-        off = np.abs(residue / gain)
-        # What the cubic through the neighbours misses of the spectrum counts as noise too.
-        noise = _local(off) if sigma is None else np.fmax(sigma[left], _local(off))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            score = np.where(free[left] & (off > 0), off / noise, 0.0)
-        worst = int(np.nanargmax(score))
+        score = _score(energy[left], mu[left], None if sigma is None else sigma[left], free[left])
+        worst = int(np.argmax(score))
         if not score[worst] > limit:
             break
         marks[left[worst]] = True
     return marks
 
 
+def _score(
+    energy: np.ndarray, mu: np.ndarray, sigma: np.ndarray | None, free: np.ndarray
+) -> np.ndarray:
+    """How many standard deviations each point is off; mu of shape (..., n)."""
+    residue, gain = interpolation_residue(energy, mu)
+    off = np.abs(residue / gain)
+    # What the cubic through the neighbours misses of the spectrum counts as noise too.
+    noise = _local(off) if sigma is None else np.fmax(sigma, _local(off))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.nan_to_num(np.where(free & (off > 0), off / noise, 0.0), posinf=np.inf)
+
+
 def _local(off: np.ndarray) -> np.ndarray:
+    """Noise around each point: that of the window whose centre is nearest, a window each HOP."""
     # The two points at each end have no residue of their own.
-    return window_median(np.pad(off[2:-2], 2, constant_values=np.nan), NEIGHBOURS) / NORMAL_MAD
+    inner = off[..., 2:-2]
+    points = min(NEIGHBOURS, inner.shape[-1])
+    windows = np.lib.stride_tricks.sliding_window_view(inner, points, axis=-1)
+    noise = np.median(windows[..., ::HOP, :], axis=-1) / NORMAL_MAD
+    nearest = (np.arange(off.shape[-1]) - 2 - points // 2 + HOP // 2) // HOP
+    return noise[..., np.clip(nearest, 0, noise.shape[-1] - 1)]
