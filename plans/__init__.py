@@ -25,6 +25,7 @@ from .maps import fixed_energy_map, mesh_scan, xanes_map
 from .powder import powder_scan
 from .previewing import Preview, preview, preview_grid
 from .proposal import ProposalError, proposal_wrapper
+from .sample_queue import QueueError, sample_queue
 from .scans import count, line_scan
 from .suspending import beam_suspenders, suspend_wrapper
 from .tuning import RockingCurve, rocking_curve, tune_pitch
@@ -36,6 +37,7 @@ __all__ = [
     "DeviceError",
     "Preview",
     "ProposalError",
+    "QueueError",
     "RockingCurve",
     "abort_reason_wrapper",
     "align",
@@ -56,6 +58,7 @@ __all__ = [
     "rocking_curve",
     "run_summary",
     "sample_name_wrapper",
+    "sample_queue",
     "shutter_wrapper",
     "suspend_wrapper",
     "tune_pitch",
