@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from .exafs import K_CONSTANT_EV_A2, Exafs, ExafsModel, fit_exafs, run_feff
 from .general_edge import GeneralEdge, general_near_edge
 from .measured import Spectrum, below_edge, edge_absorption, fine_structure, read_spectrum
-from .near_edge import FWHM_PER_SIGMA, STEP_EV, NearEdge, fit_near_edge, onset
+from .near_edge import FWHM_PER_SIGMA, STEP_EV, NearEdge, fit_near_edge
 from .recipes import Recipe
 
 __all__ = ["build_sample", "through_monochromator"]
@@ -89,7 +89,7 @@ def compose(
         if symbol != recipe.symbol:
             mu += fraction * np.asarray(xraydb.mu_elam(symbol, energy_ev))
             continue
-        shape = near_edge.shape(energy_ev) + onset(energy_ev, near_edge.e0_ev) * chi
+        shape = near_edge.shape(energy_ev) + near_edge.onset(energy_ev) * chi
         mu += fraction * below_edge(symbol, recipe.edge, energy_ev)
         mu += fraction * edge_absorption(symbol, recipe.edge, energy_ev) * shape
     return recipe.areal_density_g_cm2 * mu
@@ -122,10 +122,12 @@ def _fitted(
         pre_edge_ev=spectrum.pre_edge_ev,
         resolution_fwhm_ev=resolution_fwhm_ev(edge_ev),
         step_mu=spectrum.edge_step,
+        above_ev=recipe.near_edge_to_ev,
     )
     figures = {
         "Simulation.near_edge": f"2 arctangents, {len(near_edge.gaussians)} Gaussians fitted to "
-        f"{recipe.near_edge} (XAS Data Library, CC0), shifted by {spectrum.shift_ev:.3f} eV",
+        f"{recipe.near_edge} (XAS Data Library, CC0) up to {recipe.near_edge_to_ev:g} eV above E0, "
+        f"shifted by {spectrum.shift_ev:.3f} eV",
         **misfits,
         "Simulation.near_edge_rms": f"{rms:.4f} of the edge step",
     }

@@ -13,6 +13,9 @@ __all__ = ["GeneralEdge", "general_near_edge"]
 STEP_EV = 0.05
 AROUND_EV = 40.0
 
+#: chi(k) sets in earlier than beside a fitted near edge, which holds its beginning.
+ONSET_EV = (3.0, 25.0)
+
 
 @dataclass(frozen=True)
 class GeneralEdge:
@@ -66,4 +69,4 @@ def general_near_edge(
     if general.pre_peak is not None:
         centre, sigma, height = general.pre_peak
         peaks.append((centre - general.shift_ev, sigma, height))
-    return NearEdge(rise.e0_ev, np.array([[-excess, half_width, 1.0]]), np.array(peaks))
+    return NearEdge(rise.e0_ev, np.array([[-excess, half_width, 1.0]]), np.array(peaks), ONSET_EV)

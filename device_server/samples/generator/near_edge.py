@@ -14,7 +14,7 @@ from scipy.optimize import least_squares
 
 __all__ = ["NearEdge", "fit_near_edge"]
 
-#: chi(k) sets in between these energies above E0.
+#: chi(k) sets in between these energies above E0, beside a near edge that was fitted.
 ONSET_EV = (12.0, 45.0)
 #: In this range, from E0, no sample has a peak: what the edge absorbs rises with energy.
 RISING_EV = (-250.0, -15.0)
@@ -35,11 +35,14 @@ class NearEdge:
         Rows of centre (eV), half width (eV), share of the step.
     gaussians
         Rows of centre (eV), standard deviation (eV), height.
+    onset_ev
+        Energies between which chi(k) sets in.
     """
 
     e0_ev: float
     arctangents: np.ndarray
     gaussians: np.ndarray
+    onset_ev: tuple[float, float] = ONSET_EV
 
     def shape(self, energy_ev: np.ndarray) -> np.ndarray:
         """Step and peaks, without chi."""
@@ -50,11 +53,11 @@ class NearEdge:
         peaks = height * np.exp(-0.5 * ((x - centre) / sigma) ** 2)
         return steps.sum(axis=1) + peaks.sum(axis=1)
 
-
-def onset(energy_ev: np.ndarray, e0_ev: float) -> np.ndarray:
-    """Weight of chi(k): 0 at the edge, 1 where the scattering paths describe it all."""
-    x = np.clip((energy_ev - e0_ev - ONSET_EV[0]) / (ONSET_EV[1] - ONSET_EV[0]), 0.0, 1.0)
-    return x * x * (3.0 - 2.0 * x)
+    def onset(self, energy_ev: np.ndarray) -> np.ndarray:
+        """Weight of chi(k): 0 at the edge, 1 where the scattering paths describe it all."""
+        begin, end = self.onset_ev
+        x = np.clip((energy_ev - self.e0_ev - begin) / (end - begin), 0.0, 1.0)
+        return x * x * (3.0 - 2.0 * x)
 
 
 def _pack(x: np.ndarray, e0_ev: float, n_gaussians: int) -> NearEdge:
@@ -86,7 +89,7 @@ def fit_near_edge(
     e0_ev
         Its edge energy.
     chi
-        Fine structure at energies in eV; weighted by `onset` and added.
+        Fine structure at energies in eV; weighted by the onset and added.
     symbol, edge
         Absorber; its core width bounds all widths from below.
     pre_edge_ev
@@ -111,7 +114,7 @@ def fit_near_edge(
     energy, target = energy_ev[inside], normalised[inside]
     in_line = energy <= e0_ev + pre_edge_ev[1]
     fine = np.arange(energy[0] - 10.0, energy[-1] + 10.0, STEP_EV)
-    weighted_chi = onset(fine, e0_ev) * chi(fine)
+    weighted_chi = _pack(np.zeros(5), e0_ev, 0).onset(fine) * chi(fine)
     sigma_steps = resolution_fwhm_ev / FWHM_PER_SIGMA / STEP_EV
     # Equal weight for equal energy, whatever the point density, but noise-limited points count.
     weight = np.sqrt(np.clip(np.gradient(energy), 0.1, 1.0))
@@ -126,7 +129,7 @@ def fit_near_edge(
 
     def fit(x0: np.ndarray, n: int) -> np.ndarray:
         low = [-15.0, half_width, -15.0, half_width, 0.0] + [-20.0, half_width, -1.5] * n
-        high = [20.0, 12.0, 30.0, 25.0, 1.0] + [85.0, 25.0, 2.0] * n
+        high = [20.0, 12.0, 30.0, 25.0, 1.0] + [above_ev - 5.0, 25.0, 2.0] * n
 
         def residual(x: np.ndarray) -> np.ndarray:
             near_edge = _pack(x, e0_ev, n)

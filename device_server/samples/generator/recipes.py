@@ -37,6 +37,8 @@ class Recipe:
     calibrate
         Whether its steepest rise is put on the tabulated edge (a metal foil), or `shift_ev` is
         added.
+    near_edge_to_ev
+        End of the fit of the near edge, above E0; from there on chi(k) stands alone.
     k_max, r_max
         Ends of the fit of chi(k), in k and R.
     temperature_k
@@ -59,6 +61,7 @@ class Recipe:
     fit_exafs: bool = True
     calibrate: bool = True
     shift_ev: float = 0.0
+    near_edge_to_ev: float = 90.0
     k_max: float = 13.0
     r_max: float = 6.0
     temperature_k: float = 300.0
@@ -158,8 +161,9 @@ RECIPES: tuple[Recipe, ...] = (
         symbol="Fe",
         edge="K",
         crystal=HEMATITE,
-        start=ExafsModel(0.8, -1.5, 0.0, 450.0, 300.0),
+        start=ExafsModel(0.8, -1.5, 0.0, 590.0, 300.0),
         near_edge="Fe2O3_rt_01.xdi",
+        near_edge_to_ev=45.0,
         fit_exafs=False,
         calibrate=False,
         remark=HEMATITE_REMARK,
@@ -245,7 +249,7 @@ RECIPES: tuple[Recipe, ...] = (
         symbol="Fe",
         edge="K",
         crystal=structures.rocksalt("Fe", "O", 4.307),
-        start=ExafsModel(0.75, 0.0, 0.0, 400.0, 300.0),
+        start=ExafsModel(0.75, 0.0, 0.0, 480.0, 300.0),
         near_edge=DIVALENT_IRON,
         fit_exafs=False,
     ),
@@ -259,7 +263,7 @@ RECIPES: tuple[Recipe, ...] = (
         symbol="Ni",
         edge="K",
         crystal=structures.rocksalt("Ni", "O", 4.1771),
-        start=ExafsModel(0.85, 0.0, 0.0, 500.0, 300.0),
+        start=ExafsModel(0.85, 0.0, 0.0, 560.0, 300.0),
         near_edge=DIVALENT_NICKEL,
         fit_exafs=False,
     ),
@@ -274,8 +278,9 @@ RECIPES: tuple[Recipe, ...] = (
         symbol="Fe",
         edge="K",
         crystal=HEMATITE,
-        start=ExafsModel(0.8, -1.5, 0.0, 450.0, 300.0),
+        start=ExafsModel(0.8, -1.5, 0.0, 590.0, 300.0),
         near_edge="Fe2O3_rt_01.xdi",
+        near_edge_to_ev=45.0,
         fit_exafs=False,
         calibrate=False,
         remark=HEMATITE_REMARK,
