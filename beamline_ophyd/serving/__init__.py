@@ -10,7 +10,7 @@ from .connection import Connection
 from .contents import FILE_SPEC, FILES, RUNS
 from .errors import ServerError
 from .folder import DataFolder, Keys, default_folder
-from .live import live
+from .following import live
 from .server import DEFAULT_PORT, TiledServer, serve_forever
 
 __all__ = [

@@ -149,6 +149,7 @@ def serve(folder: DataFolder, host: str, port: int) -> None:
 
     from ._downloads import router
     from ._guard import guard
+    from ._tables import take_turns
 
     try:
         config = parse_configs(folder.config)
@@ -160,6 +161,7 @@ def serve(folder: DataFolder, host: str, port: int) -> None:
     _initialise(folder, config)
     for each in config.trees or ():
         guard(each.tree)
+        take_turns(each.tree)
     routers: list[Any] = config.routers
     routers.append(router)
     tree = config.merged_trees

@@ -144,6 +144,34 @@ def test_a_run_that_continues_another_has_the_points_of_both(
     np.testing.assert_array_equal(run.mu(), ScanData.from_documents(whole).mu()[0])
 
 
+def test_reading_while_points_come_in_hurts_neither(writer, reader, xafs_documents):
+    documents = xafs_documents(points=40, uid="read-while-written")
+    upload = RunUpload(writer.runs, batch_size=1)
+    for item in documents[:3]:
+        upload.put(*item)
+    table = reader.root["runs/read-while-written/primary/internal"]
+    written = threading.Event()
+
+    def read():
+        counts = []
+        while not written.is_set():
+            counts.append(len(table.read_partition(0)))
+        return counts
+
+    with ThreadPoolExecutor(3) as pool:
+        readers = [pool.submit(read) for _ in range(3)]
+        try:
+            for item in documents[3:]:
+                upload.put(*item)
+        finally:
+            written.set()
+        for each in readers:
+            assert (counts := each.result(DEADLINE_S)) == sorted(counts)
+    # No request failed and was sent again, which would show here as points that come twice.
+    assert len(table.read_partition(0)) == 40
+    assert not reader.runs["read-while-written"].metadata.get("notes")
+
+
 # live(run)
 
 

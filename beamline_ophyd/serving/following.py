@@ -16,7 +16,7 @@ __all__ = ["live"]
 
 logger = logging.getLogger(__name__)
 
-_REQUEST_TIMEOUT_S = 5.0
+_REQUEST_TIMEOUT_S = 15.0
 _UNTIL_FIRST_POINT_S = 0.1
 _LOOK_S = 2.0
 """Pause after which the run is looked at though no word of it came."""
@@ -108,7 +108,7 @@ class _Follower:
             self._root.context.close()
         self._watch = self._root = None
 
-    def _read(self) -> tuple[bool, Any]:
+    def _read(self) -> tuple[bool, list[dict[str, Any]]]:
         """Whether the run has ended, and all its rows; subscribes once there is a table."""
         if self._root is None:
             self._root = open_root(self._uri, self._key, timeout_s=_REQUEST_TIMEOUT_S, once=True)
@@ -117,10 +117,12 @@ class _Follower:
         try:
             table: Any = self._root["/".join([*self._run_path, self._stream, "internal"])]
         except KeyError:
-            return ended, None
+            return ended, []
         if not ended and (self._watch is None or self._watch.ended):
             self._watch = _Watch(table)
-        return ended, table.read()
+        # Not read(), by which dask may come back to a table of a connection that is closed.
+        parts = [table.read_partition(n) for n in range(table.structure().npartitions)]
+        return ended, [row for part in parts for row in part.to_dict("records")]
 
     def _told(self) -> Iterator[dict[str, Any]]:
         """Points that the subscription tells of, until it has nothing to say for a while."""
@@ -132,10 +134,8 @@ class _Follower:
             while (rows := watch.told.get(timeout=_LOOK_S)) is not None:
                 yield from self._new(rows)
 
-    def _new(self, rows: Any) -> Iterator[dict[str, Any]]:
-        if rows is None:
-            return
-        for row in rows.to_dict("records"):
+    def _new(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for row in rows:
             # Not by its number alone: a point that was interrupted may be told twice.
             key = (int(row.pop("seq_num")), float(row.pop("time")))
             if key in self._seen:
@@ -196,7 +196,7 @@ class _Watch:
             self.told.put(None)
 
     def _take(self, update: Any) -> None:
-        self.told.put(update.data())
+        self.told.put(update.data().to_dict("records"))
 
 
 class _AtOnce(Executor):
