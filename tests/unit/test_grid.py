@@ -218,15 +218,26 @@ def region_lists(draw):
     # At least 10 meV apart: a region without an extent is refused, as it should be.
     hundredths = draw(st.lists(st.integers(50, 6000), min_size=1, max_size=4, unique=True))
     edges = sorted(n / 100 for n in hundredths)
-    regions = [{"start": start, "stop": edges[0], "step": draw(st.floats(0.1, 7))}]
-    regions += [{"stop": stop, "step": draw(st.floats(0.1, 7))} for stop in edges[1:]]
+    steps, times = st.floats(0.1, 7), st.floats(0.05, 20)
+    regions = [{"start": start, "stop": edges[0], "step": draw(steps), "time": draw(times)}]
+    regions += [{"stop": stop, "step": draw(steps), "time": draw(times)} for stop in edges[1:]]
     if draw(st.booleans()):
         regions.append({
             "stop": f"{draw(st.floats(5, 14))}k", "step": f"{draw(st.floats(0.02, 0.5))}k",
             "time": draw(st.floats(0.1, 5)), "k_power": draw(st.sampled_from([0, 1, 2, 3])),
             "max_time": draw(st.none() | st.floats(0.1, 20)),
         })  # fmt: skip
+        if draw(st.booleans()):
+            regions[-1] |= {"time": f"{draw(st.floats(0.05, 2))}k", "k_power": 0}
     return regions
+
+
+def bounds_ev(regions):
+    """Start and stops of contiguous regions in eV."""
+    stops = [region["stop"] for region in regions]
+    in_ev = [k_to_energy(float(s[:-1]), 7112.0) if isinstance(s, str) else 7112.0 + s
+             for s in stops]  # fmt: skip
+    return [7112.0 + regions[0]["start"], *map(float, in_ev)]
 
 
 @given(region_lists())
@@ -234,17 +245,46 @@ def test_any_grid_is_strictly_increasing_with_exact_ends(regions):
     grid = energy_grid("Fe-K", regions=regions)
     gaps = np.diff(grid.energy_ev)
     assert (gaps >= 1e-3).all()
-    assert grid.energy_ev[0] == grid.e0_ev + regions[0]["start"]
-    stop = regions[-1]["stop"]
-    last = k_to_energy(float(stop[:-1]), 7112.0) if isinstance(stop, str) else 7112.0 + stop
-    assert grid.energy_ev[-1] == last
+    bounds = bounds_ev(regions)
+    assert grid.energy_ev[0] == bounds[0]
+    assert grid.energy_ev[-1] == bounds[-1]
     for number, region in enumerate(regions):
         points = grid.energy_ev[grid.region == number]
         assert len(points)
         if not isinstance(region["step"], str):
             assert (np.diff(points) <= region["step"] * 1.1 + 1e-9).all()
+
+
+@given(region_lists())
+def test_any_boundary_is_there_once_and_belongs_to_the_region_above(regions):
+    grid = energy_grid("Fe-K", regions=regions)
+    for number, bound in enumerate(bounds_ev(regions)[1:-1], start=1):
+        (at,) = np.flatnonzero(np.abs(grid.energy_ev - bound) < 1e-3)
+        assert grid.energy_ev[at] == bound
+        assert grid.region[at] == number
+        assert grid.region[at - 1] == number - 1
+        # No nearer to it than a tenth of a step: what is left of a step below it is merged.
+        if np.count_nonzero(grid.region == number - 1) > 1:
+            step = regions[number - 1]["step"]
+            assert bound - grid.energy_ev[at - 1] >= 0.1 * step - 1e-9
+
+
+@given(region_lists())
+def test_any_dwell_time_is_what_its_region_says(regions):
+    grid = energy_grid("Fe-K", regions=regions)
+    expected = []
+    for number, region in enumerate(regions):
+        k = grid.k_inv_angstrom[grid.region == number]
+        time = region["time"]
+        if isinstance(time, str):
+            dwell = float(time[:-1]) * k
+        else:
+            power = region.get("k_power", 0)
+            dwell = time * (k / k[0]) ** power if power else np.full(len(k), time)
+        expected.append(np.minimum(dwell, region.get("max_time") or math.inf))
+    np.testing.assert_allclose(grid.dwell_s, np.concatenate(expected), rtol=1e-9)
     assert (grid.dwell_s > 0).all()
-    assert grid.total_dwell_s == pytest.approx(math.fsum(grid.dwell_s))
+    assert grid.total_dwell_s == pytest.approx(math.fsum(np.concatenate(expected)), rel=1e-9)
 
 
 @given(region_lists())
