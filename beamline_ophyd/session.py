@@ -22,6 +22,7 @@ from beamline_ophyd import plans
 from beamline_ophyd.callbacks import (
     Journal,
     NXxasWriter,
+    ReportWriter,
     ScanProgress,
     ScanSummary,
     TiledPublisher,
@@ -58,8 +59,8 @@ class Session:
         With persistent metadata, so that scan_id goes on counting.
     beamline : Beamline
         All devices, by name and by label: ``session.beamline["mono"]``.
-    journal, writer, publisher
-        Journal, NXxas writer, and Tiled publisher or None.
+    journal, writer, publisher, reports
+        Journal, NXxas writer, Tiled publisher or None, and writer of the pages or None.
     """
 
     RE: RunEngine
@@ -67,6 +68,7 @@ class Session:
     journal: Journal
     writer: NXxasWriter
     publisher: TiledPublisher | None
+    reports: ReportWriter | None = None
 
     mono = _part("mono", "The monochromator")
     chambers = _part("chambers", "The ion chambers on their scaler")
@@ -132,7 +134,7 @@ class Session:
 
     def problems(self) -> list[str]:
         """What went wrong with keeping the data, in words; empty when all is well."""
-        keepers = [self.journal, self.writer, self.publisher]
+        keepers = [self.journal, self.writer, self.publisher, self.reports]
         return [str(p) for keeper in keepers if keeper is not None for p in keeper.problems]
 
     def release(self) -> None:
@@ -159,6 +161,8 @@ class Session:
         self.writer.close(timeout)
         if self.publisher is not None:
             self.publisher.close(timeout)
+        if self.reports is not None:
+            self.reports.close(timeout)
         self.journal.close()
         # bluesky's dictionary writes itself once more when it is collected, which may be after
         # a later session over the same folder has written newer values: so now, and never again.
@@ -176,6 +180,7 @@ def start(
     tiled: tuple[str, str] | None = None,
     template: str | None = None,
     progress: bool = True,
+    report: bool = True,
     md: Mapping[str, Any] | None = None,
     timeout: float = 5.0,
 ) -> Session:
@@ -202,6 +207,8 @@ def start(
         Template of file names, see :class:`~beamline_ophyd.callbacks.NXxasWriter`.
     progress : bool
         Show a progress bar on a terminal.
+    report : bool
+        Make a page with figures and findings of every run, beside its file.
     md : mapping, optional
         Metadata for every run, such as ``{"Facility": {...}, "Beamline": {...}}``.
     timeout : float
@@ -234,11 +241,12 @@ def start(
     journal = Journal(home / "journal")
     address = tiled or _running(served)
     publisher = None if address is None else TiledPublisher(*address, journal=journal)
+    reports = ReportWriter() if report else None
     options: dict[str, Any] = {} if template is None else {"template": template}
     writer = NXxasWriter(
         served.files,
         journal=journal,
-        on_file=None if publisher is None else publisher.register_file,
+        on_file=_each(publisher and publisher.register_file, reports),
         **options,
     )
 
@@ -271,8 +279,24 @@ def start(
         plans.close_after_halt(engine, gate)
     engine.preprocessors += _wrappers(beamline, engine, check)
     return Session(
-        RE=engine, beamline=beamline, journal=journal, writer=writer, publisher=publisher
+        RE=engine,
+        beamline=beamline,
+        journal=journal,
+        writer=writer,
+        publisher=publisher,
+        reports=reports,
     )
+
+
+def _each(*told: Callable[..., None] | None) -> Callable[..., None]:
+    """One function for all that want to be told the same."""
+
+    def tell(*args: Any) -> None:
+        for one in told:
+            if one is not None:
+                one(*args)
+
+    return tell
 
 
 def _wrappers(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .journal import Journal
     from .nxxas import NXxasWriter, rebuild
     from .progress import ScanProgress
+    from .report import ReportWriter
     from .tiled import TiledPublisher
     from .timing import ScanSummary, TimingMemory
     from .xdi import XDIWriter
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Journal": "journal",
     "NXxasWriter": "nxxas",
+    "ReportWriter": "report",
     "ScanProgress": "progress",
     "ScanSummary": "timing",
     "TiledPublisher": "tiled",
@@ -38,6 +40,7 @@ _HOMES = {
 __all__ = [
     "Journal",
     "NXxasWriter",
+    "ReportWriter",
     "ScanProgress",
     "ScanSummary",
     "TiledPublisher",

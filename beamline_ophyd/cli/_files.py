@@ -90,6 +90,34 @@ def export(
         typer.echo(json.dumps({"uid": data.uid, "file": str(path)}))
 
 
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(help="NeXus file, XDI file, journal, or uid of a run.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page to write.", show_default="NAME.html")
+    ] = None,
+    role: Roles = None,
+    folder: Folder = None,
+    journals: Journals = None,
+    uri: Uri = None,
+    as_json: Json = False,
+) -> None:
+    """Make a page of a run: figures, numbers, metadata, and what to look at twice."""
+    from beamline_ophyd.report import findings, write_report
+    from beamline_ophyd.serving.lookup import find_run
+
+    data = find_run(run, folder=folder, journals=journals, uri=uri, mapping=pairs(role, "--role"))
+    found = findings(data)
+    place = out or (Path(run) if Path(run).is_file() else Path(data.uid)).with_suffix(".html")
+    write_report(data, place)
+    for finding in found:
+        say(finding.text)
+    say(f"the page of run {data.uid} is {place}")
+    if as_json:
+        words = {"uid": data.uid, "page": str(place), "findings": [f.text for f in found]}
+        typer.echo(json.dumps(words))
+
+
 def pairs(given: list[str] | None, option: str) -> dict[str, str] | None:
     """Options of the form KEY=VALUE; None where there are none."""
     if not given:

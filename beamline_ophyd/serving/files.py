@@ -82,7 +82,7 @@ def register_file(root: "Container", uid: str, path: str | Path) -> None:
 
 
 def link_file(root: "Container", uid: str) -> None:
-    """Say in the metadata of a run where its file is, if the server has the run.
+    """Say in the metadata of a run where its file and its page are, if the server has the run.
 
     The file's own metadata name the run. A run that is sent again needs its link again.
     """
@@ -90,7 +90,11 @@ def link_file(root: "Container", uid: str) -> None:
         run: Any = root[RUNS.key, uid]
     except KeyError:
         return
-    run.update_metadata({"files": {FILE_SPEC: f"{FILES.key}/{uid}"}}, drop_revision=True)
+    links = {
+        "files": {FILE_SPEC: f"{FILES.key}/{uid}"},
+        "downloads": {kind: f"/api/v1/download/{uid}/{kind}" for kind in ("nxs", "report")},
+    }
+    run.update_metadata(links, drop_revision=True)
 
 
 def _new(files: Any, uid: str, source: "DataSource[Any]") -> None:

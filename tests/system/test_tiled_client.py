@@ -86,6 +86,7 @@ def test_a_run_and_its_file_name_each_other(served, reader, tmp_path, xafs_docum
     assert publisher.wait(DEADLINE_S)
     run = reader.runs["run-linked"]
     assert run.metadata["files"] == {"NXxas": "files/run-linked"}
+    assert run.metadata["downloads"]["report"] == "/api/v1/download/run-linked/report"
     node = reader.root[run.metadata["files"]["NXxas"]]
     assert node.metadata["run_uid"] == "run-linked"
     assert node["entry/data/intensity"].read().tolist() == [1.0, 2.0]

@@ -7,6 +7,7 @@ from tiled.client.utils import ClientError
 from tiled.structures.core import StructureFamily
 from tiled.structures.data_source import Asset, DataSource, Management
 
+from beamline_ophyd.callbacks import NXxasWriter, ReportWriter
 from beamline_ophyd.serving import ServerError
 from beamline_ophyd.serving.files import register_file
 
@@ -63,6 +64,20 @@ def test_a_file_is_saved_and_a_report_is_shown_without_any_rights(served, file):
     assert "default-src 'none'" in policy
     assert "sandbox" in policy
     assert "script" not in policy
+
+
+def test_the_page_of_a_run_is_sent(served, writer, xafs_documents):
+    documents, reports = xafs_documents(), ReportWriter()
+    uid = documents[0][1]["uid"]
+    nexus = NXxasWriter(served.folder.files, on_file=reports)
+    for name, doc in documents:
+        nexus(name, doc)
+    assert nexus.wait(TIMEOUT_S)
+    assert reports.wait(TIMEOUT_S), reports.problems
+    register_file(writer.root, uid, nexus.files[uid])
+    page = download(served, uid, "report")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "Fe foil" in page.text
 
 
 def test_what_is_not_there_is_said(reader, file):
