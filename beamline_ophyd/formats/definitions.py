@@ -72,6 +72,7 @@ DEFINITIONS: Mapping[str, Definition] = {
         },
     ),
 }
+"""Application definitions of absorption spectra, by name."""
 
 
 def check_definition(name: str) -> None:
