@@ -32,6 +32,8 @@ SEED = 20260
 # Three times what a demo writes: most of it is Tiled's two databases.
 ROOM_BYTES = 10_000_000
 
+DARK_MAX_AGE_S = 3600.0
+
 
 class DemoError(RuntimeError):
     """A demo that cannot be run, or whose data did not come back as they were measured."""
@@ -176,7 +178,9 @@ def run_demo(
         def measure() -> Any:
             yield from bps.mv(session.stage, place)
             yield from bps.checkpoint()  # where Ctrl-C during the move takes effect
-            yield from xafs_scan(detectors, energy, edge)
+            yield from xafs_scan(
+                detectors, energy, edge, shutter=session.shutter, dark_max_age=DARK_MAX_AGE_S
+            )
 
         say(f"scanning {edge} of {place}")
         began = time.monotonic()

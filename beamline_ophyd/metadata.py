@@ -30,6 +30,7 @@ __all__ = [
     "Roles",
     "RunMetadata",
     "XAFSContract",
+    "dark_error_key",
     "dark_key",
     "ev_per_count_key",
     "infer_roles",
@@ -98,6 +99,14 @@ def dark_key(data_key: str) -> str:
     the run: it is good until it gets old or a gain changes.
     """
     return f"{data_key}_dark"
+
+
+def dark_error_key(data_key: str) -> str:
+    """Name under which that stream has the standard deviation of a channel's dark current.
+
+    In the unit of the dark current; without it the dark current is taken as exact.
+    """
+    return f"{dark_key(data_key)}_error"
 
 
 class _Model(BaseModel):

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.preprocessors import plan_mutator
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import Msg, MsgGenerator
 
-from beamline_ophyd.metadata import COUNT_UNITS, DARK_STREAM, dark_key
+from beamline_ophyd.metadata import COUNT_UNITS, DARK_STREAM, dark_error_key, dark_key
 
 from ._checks import check_detectors, fields, number, whole_number
 from ._counting import DwellTime, count_all, set_dwell, timers_of
@@ -22,16 +23,21 @@ from ._steps import move
 
 __all__ = ["dark_current_wrapper", "record_dark_current"]
 
+PULSE_ERROR = 6**-0.5
+"""Standard deviation of a count of whole pulses, of which those at both ends are cut."""
+
 
 @dataclass(frozen=True)
 class _Dark:
     """What one detector says without beam.
 
-    `values` has, for each of its data keys, counts/s or the value itself; `settings` is the
-    part of the detector's configuration that the dark current depends on.
+    `values` has, for each of its data keys, counts/s or the value itself, and `errors` the
+    standard deviation of that; `settings` is the part of the detector's configuration that
+    the dark current depends on.
     """
 
     values: Mapping[str, float]
+    errors: Mapping[str, float]
     units: Mapping[str, str]
     measured: float
     settings: Mapping[str, Any]
@@ -194,7 +200,7 @@ def _measure(
     ]
     before = yield from _values(told)
     yield from set_dwell(timers, DwellTime(name="dwell_time", value=0.0), dwell_s)
-    sums: dict[str, float] = {}
+    read: dict[str, list[float]] = {}
     reader = Reader()
     try:
         for _ in range(samples):
@@ -202,26 +208,33 @@ def _measure(
             for detector in detectors:
                 reading = yield Msg("read", reader(detector))
                 for key in fields(detector) if reading else ():
-                    sums[key] = sums.get(key, 0.0) + float(reading[key]["value"])
+                    read.setdefault(key, []).append(float(reading[key]["value"]))
     finally:
         reader.close()
     for timer, value in zip(told, before, strict=True):
         yield from bps.abs_set(timer, value, wait=True, timeout=SHUTTER_LIMIT_S)
-    if not sums:  # messages that nobody carries out measure nothing
+    if not read:  # messages that nobody carries out measure nothing
         return
     for detector in detectors:
         about = yield from describe(detector)
         units = {key: (about.get(key) or {}).get("units") or "" for key in fields(detector)}
-        per = {key: dwell_s if unit.lower() in COUNT_UNITS else 1.0 for key, unit in units.items()}
+        counts = {key for key, unit in units.items() if unit.lower() in COUNT_UNITS}
+        per = {key: dwell_s if key in counts else 1.0 for key in units}
+        found = {key: np.array(read.get(key, [0.0])) / per[key] for key in units}
+        whole = {key: PULSE_ERROR / per[key] if key in counts else 0.0 for key in units}
         _known[detector] = _Dark(
-            values={key: sums.get(key, 0.0) / samples / per[key] for key in units},
-            units={
-                key: "counts/s" if unit.lower() in COUNT_UNITS else unit
-                for key, unit in units.items()
-            },
+            values={key: float(values.mean()) for key, values in found.items()},
+            errors={key: _error_of_mean(values, whole[key]) for key, values in found.items()},
+            units={key: "counts/s" if key in counts else unit for key, unit in units.items()},
             measured=time.time(),
             settings=(yield from _settings(detector)),
         )
+
+
+def _error_of_mean(values: np.ndarray, least: float) -> float:
+    """Standard deviation of the mean of readings, of which none is better known than `least`."""
+    scatter = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+    return max(scatter, least) / len(values) ** 0.5
 
 
 def _values(signals: Sequence[Readable]) -> MsgGenerator[list[Any]]:
@@ -251,16 +264,21 @@ class _DarkCurrents:
 
     def read(self) -> dict[str, Any]:
         return {
-            dark_key(key): {"value": value, "timestamp": dark.measured}
+            name: {"value": value, "timestamp": dark.measured}
             for dark in self._known
-            for key, value in dark.values.items()
+            for key in dark.values
+            for name, value in (
+                (dark_key(key), dark.values[key]),
+                (dark_error_key(key), dark.errors[key]),
+            )
         }
 
     def describe(self) -> dict[str, Any]:
         return {
-            dark_key(key): {"source": "dark", "dtype": "number", "shape": [], "units": unit}
+            name: {"source": "dark", "dtype": "number", "shape": [], "units": unit}
             for dark in self._known
             for key, unit in dark.units.items()
+            for name in (dark_key(key), dark_error_key(key))
         }
 
     def read_configuration(self) -> dict[str, Any]:

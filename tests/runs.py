@@ -152,3 +152,30 @@ def numbered(documents, points, quality=None, **contract):
         event["data"] = {**event["data"], "point": point, "quality": mark}
         event["timestamps"] = {**event["timestamps"], "point": 0.0, "quality": 0.0}
     return documents
+
+
+def with_dark(documents, values, *, errors=None, units="counts/s"):
+    """The run with a stream "dark": data key to dark current, and to its standard deviation."""
+    start, *rest = documents
+    run = start[1]["uid"]
+    data = {f"{key}_dark": value for key, value in values.items()}
+    data |= {f"{key}_dark_error": error for key, error in (errors or {}).items()}
+    about = {"source": "dark", "dtype": "number", "shape": [], "units": units}
+    descriptor = {
+        "uid": f"{run}-dark",
+        "run_start": run,
+        "name": "dark",
+        "time": BEGAN,
+        "data_keys": dict.fromkeys(data, about),
+        "configuration": {},
+    }
+    event = {
+        "uid": f"{run}-dark-0",
+        "descriptor": f"{run}-dark",
+        "seq_num": 1,
+        "time": BEGAN,
+        "data": data,
+        "timestamps": dict.fromkeys(data, BEGAN - 60.0),
+        "filled": {},
+    }
+    return [start, ("descriptor", descriptor), ("event", event), *rest]

@@ -6,6 +6,7 @@ import numpy as np
 
 from beamline_ophyd.metadata import COUNT_UNITS, ev_per_count_key
 
+from .dark import dark_of
 from .measurement import EV, Measurement, signal_role
 from .points import points_of
 from .run import Run, Stream, configuration_of
@@ -32,7 +33,7 @@ def merge(
     then summed before mu is taken, so that each sweep has the weight of its photons; all of
     them are averaged if any channel is not in counts, since a ratio of a sum and a mean would
     depend on the sweeps. A reading without a finite energy, I0 or signal is left out where
-    another sweep has one.
+    another sweep has one. Dark currents that the runs tell are kept beside the readings.
 
     Parameters
     ----------
@@ -56,31 +57,40 @@ def merge(
 
     keys = what.roles.channels
     channels = {role: column(lambda _, s, k=key: _numbers(s, k)) for role, key in keys.items()}
+    net = dict(channels)
     energy = column(lambda r, s: _energy(r, s, what.roles.energy))
     wanted = [energy, *(channels[role] for role in ("i0", signal_role(what.mode)))]
     sums = _Sums(points.index, np.all([np.isfinite(values) for values in wanted], axis=0))
     whole = {r for r, key in keys.items() if all(_is_counts(*part, key) for part in parts)}
+    all_counts = len(whole) == len(keys)
+    dwell = what.roles.dwell
+    times = None if dwell is None else column(lambda _, s: _numbers(s, dwell))
+    dark, dark_errors = {}, {}
+    for role, key in keys.items():
+        found = [_dark(*part, key, dwell) for part in parts]
+        if any(values.any() or errors.any() for values, errors in found):
+            taken, error = (np.concatenate(column)[rows] for column in zip(*found, strict=True))
+            dark[role] = sums.take(taken, mean=not all_counts)
+            # One and the same error in all sweeps: it adds up as the dark current does.
+            dark_errors[role] = sums.take(error, mean=not all_counts)
+            net[role] = channels[role] - taken
     photons = {}
     for role in whole:  # an energy per count says nothing of a current or a rate
         ev_per_count = column(lambda r, s, k=keys[role]: _ev_per_count(r, s, k))
         if np.isfinite(ev_per_count).any():
             with np.errstate(divide="ignore", invalid="ignore"):
-                photons[role] = sums.take(channels[role] * ev_per_count / energy, mean=False)
-    all_counts = len(whole) == len(keys)
-    dwell = what.roles.dwell
-
-    def dwell_of(_: Run, stream: Stream) -> np.ndarray:
-        return _numbers(stream, str(dwell))
-
+                photons[role] = sums.take(net[role] * ev_per_count / energy, mean=False)
     return Spectrum(
         energy_ev=sums.take(energy, mean=True),
         channels={role: sums.take(v, mean=not all_counts) for role, v in channels.items()},
         photons=photons,
-        dwell_s=None if dwell is None else sums.take(column(dwell_of), mean=False),
+        dwell_s=None if times is None else sums.take(times, mean=False),
         merged=np.maximum(sums.used, 1),
         index=sums.index,
         whole=frozenset(whole),
         averaged=not all_counts,
+        dark=dark,
+        dark_errors=dark_errors,
     )
 
 
@@ -105,6 +115,15 @@ class _Sums:
         if mean:
             total = total / np.maximum(self.used, 1)
         return np.where(self._several, total, single)
+
+
+def _dark(run: Run, stream: Stream, key: str, dwell: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Dark current in each reading, and its standard deviation; 0 where it is not known."""
+    found = dark_of(run, key)
+    if found is None or (found.is_rate and dwell is None):
+        return np.zeros(len(stream)), np.zeros(len(stream))
+    dwell_s = np.zeros(len(stream)) if dwell is None else _numbers(stream, dwell)
+    return found.readings(dwell_s), found.errors(dwell_s)
 
 
 def _numbers(stream: Stream, key: str) -> np.ndarray:

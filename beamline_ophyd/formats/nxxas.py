@@ -6,6 +6,7 @@ edge, energy, intensity at entry level, detectors i0, itrans, ...). The entry-le
 spectrum is the merge of all sweeps.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +14,13 @@ import numpy as np
 
 from beamline_ophyd.metadata import CHANNELS, Channel, RunMetadata
 
+from .dark import Dark, dark_of
 from .definitions import emission, fitting_definition
 from .elements import ELEMENT_NAMES
 from .measurement import Measurement, signal_role
 from .merging import merge
 from .nexus_instrument import Instrument
-from .nexus_parts import DISTRIBUTION, ENTRY, number, program_version, text, texts
+from .nexus_parts import DISTRIBUTION, ENTRY, iso_time, number, program_version, text, texts
 from .optional import OptionalParts
 from .points import missing_points
 from .run import Run
@@ -70,7 +72,7 @@ class Absorption:
             "instrument": self._instrument(spectrum),
             "monitor": self._monitor(spectrum),
             "data": self._data(spectrum, errors is not None),
-            "process": self._process(),
+            "process": self._process(spectrum),
             "mu": _mu(spectrum),
             "measurement": self._measurement(spectrum),
         }
@@ -124,6 +126,8 @@ class Absorption:
             "description": Field(_ELECTRONS if name == "iey" else channel.title),
             **self.instrument.described(key),
         }
+        if (dark := dark_of(self.run, key)) is not None:
+            items["dark"] = _dark(dark, spectrum.dark.get(channel.role), items["data"])
         if spectrum.dwell_s is not None:
             items["count_time"] = Link(f"/{ENTRY}/monitor/count_time")
         return Group("NXdetector", items)
@@ -160,12 +164,12 @@ class Absorption:
         }
         return Group("NXdata", items, attrs)
 
-    def _process(self) -> Group:
+    def _process(self, spectrum: Spectrum) -> Group:
         contract = self.about.xafs
         parameters: dict[str, Any] = {
             "mode": Field(self.what.mode),
             "roles_from": Field(self.what.source),
-            "formula": Field(_FORMULAS[self.what.mode]),
+            "formula": Field(self._formula(spectrum)),
         }
         if contract is not None:
             parameters |= {
@@ -192,6 +196,15 @@ class Absorption:
             },
         )
 
+    def _formula(self, spectrum: Spectrum) -> str:
+        """How intensity follows from the detectors' data."""
+        formula = _FORMULAS[self.what.mode]
+        roles = [role for role in ("i0", self._signal) if role in spectrum.dark]
+        for name in map(self._name, roles):
+            formula = re.sub(rf"\b{name}\b", f"({name} - {name}_dark)", formula)
+        dark = ", ".join(f"{n}_dark = instrument/{n}/dark/data" for n in map(self._name, roles))
+        return f"{formula}, {dark}" if dark else formula
+
     def _measurement(self, spectrum: Spectrum) -> Group:
         paths = {"energy": "energy", "intensity": "intensity"}
         paths |= {self._name(r): f"instrument/{self._name(r)}/data" for r in spectrum.channels}
@@ -203,6 +216,19 @@ class Absorption:
 
 def _grows(values: np.ndarray, units: str) -> Field:
     return number(values, units, grows=True)
+
+
+def _dark(dark: Dark, readings: np.ndarray | None, data: Field) -> Group:
+    """Dark current of a channel: as it was measured, and what mu(E) leaves out of its data."""
+    items = {
+        "value": number(dark.value, dark.units),
+        "value_error": number(dark.error, dark.units),
+    }
+    if (measured := iso_time(dark.measured)) is not None:
+        items["date"] = text(measured)
+    if readings is not None:
+        items["data"] = _grows(readings, str(data.attrs["units"]))
+    return Group("NXcollection", items)
 
 
 def _mu(spectrum: Spectrum) -> Group:

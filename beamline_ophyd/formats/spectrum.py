@@ -1,7 +1,7 @@
 """One absorption spectrum: its channels and mu(E) with errors."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +28,9 @@ class Spectrum:
         Mean of the readings at each point.
     channels : mapping
         Role to merged reading: sums where all channels are counts, else means of all.
+    dark, dark_errors : mapping
+        Role to the part of the merged reading that is dark current, and its standard
+        deviation; only of channels whose dark current is known.
     photons : mapping
         Role to the number of photons behind the merged reading; only of channels whose
         deposited energy per count is known.
@@ -52,15 +55,24 @@ class Spectrum:
     index: np.ndarray
     whole: frozenset[str] = frozenset()
     averaged: bool = False
+    dark: Mapping[str, np.ndarray] = field(default_factory=dict)
+    dark_errors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def net(self, role: str) -> np.ndarray:
+        """Merged reading of a channel without its dark current, as far as that is known."""
+        readings = self.channels[role]
+        return readings - self.dark[role] if role in self.dark else readings
 
     def mu(self, channel: str = "transmission") -> tuple[np.ndarray, np.ndarray | None]:
         """Absorption of one channel, and its standard deviation from counting statistics.
 
         ``ln(I0/It)`` in transmission, ``ln(It/Ir)`` of the reference, ``If/I0`` of a
-        yield. With N photons in a channel the variance of its logarithm is 1/N. Where whole
-        pulses are counted, c of them, the one begun before the gate opened and the one
-        unfinished when it closed add 1/12 each to the variance of c: 1 / (6 c^2). The sum
-        over both channels is sigma^2(mu) of a logarithm, and times mu^2 that of a ratio.
+        yield, each channel without its dark current. With N photons in a channel the
+        variance of its logarithm is 1/N. Where whole pulses are counted, c of them beyond
+        the dark ones, the one begun before the gate opened and the one unfinished when it
+        closed add 1/12 each to the variance of c: 1 / (6 c^2). A dark current whose standard
+        deviation is s in the units of c adds s^2 / c^2. The sum over both channels is
+        sigma^2(mu) of a logarithm, and times mu^2 that of a ratio.
 
         Returns
         -------
@@ -71,7 +83,7 @@ class Spectrum:
         a, b = self._pair(channel)
         with np.errstate(divide="ignore", invalid="ignore"):
             # Two dark readings below 0 would have a ratio like any other.
-            ratio = np.where(self.channels[b] > 0, self.channels[a] / self.channels[b], np.nan)
+            ratio = np.where(self.net(b) > 0, self.net(a) / self.net(b), np.nan)
             is_log = channel in ("transmission", "reference")
             mu = np.log(ratio) if is_log else ratio
             mu = np.where(np.isfinite(mu), mu, np.nan)
@@ -84,8 +96,10 @@ class Spectrum:
         """Variance of the logarithm of a reading; nan where nothing was counted."""
         variance = 1.0 / np.where(self.photons[role] > 0, self.photons[role], np.nan)
         if role in self.whole:
-            counts = self.channels[role] * (self.merged if self.averaged else 1)
+            counts = self.net(role) * (self.merged if self.averaged else 1)
             variance = variance + self.merged / (6.0 * counts**2)
+        if role in self.dark_errors:
+            variance = variance + (self.dark_errors[role] / self.net(role)) ** 2
         return variance
 
     def _pair(self, channel: str) -> tuple[str, str]:

@@ -132,6 +132,9 @@ def events_table(run: Run, stream: str = "primary") -> Table:
 def spectrum_table(run: Run, spectrum: Spectrum, units: Mapping[str, str]) -> Table:
     """The merged spectrum: energy, channels by their roles, mu(E) with errors.
 
+    Channels are as they were read; what is dark current in them, and is not in mu(E), has
+    columns of its own where it is known.
+
     Parameters
     ----------
     units : mapping
@@ -139,6 +142,8 @@ def spectrum_table(run: Run, spectrum: Spectrum, units: Mapping[str, str]) -> Ta
     """
     columns = {"energy": spectrum.energy_ev, **spectrum.channels}
     found = {"energy": "eV", **{role: units.get(role, "") for role in spectrum.channels}}
+    for role, values in spectrum.dark.items():
+        columns[f"{role}_dark"], found[f"{role}_dark"] = values, units.get(role, "")
     if spectrum.dwell_s is not None:
         columns["dwell"], found["dwell"] = spectrum.dwell_s, "s"
     columns["readings"] = spectrum.merged

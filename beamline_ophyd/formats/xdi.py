@@ -13,6 +13,7 @@ import numpy as np
 
 from beamline_ophyd.metadata import CHANNELS, RunMetadata
 
+from .dark import dark_of
 from .measurement import Measurement, read_metadata
 from .merging import merge
 from .nexus_parts import iso_time, program_version
@@ -50,6 +51,10 @@ def xdi_text(
     earlier: Sequence[Run] = (),
 ) -> str:
     """An absorption run as the text of an XDI file.
+
+    Readings are written without their dark current, where the run tells it, so that their
+    ratio is that of mu(E); the field ``beamline_ophyd.dark_current_subtracted`` says what was
+    taken from them.
 
     Parameters
     ----------
@@ -92,7 +97,7 @@ def xdi_text(
         f"# Column.{number}: {label}{f' {unit}' if unit else ''}"
         for number, (label, unit, _) in enumerate(columns, start=1)
     ]
-    for family, items in _extensions(run, spectrum, int(np.sum(~kept))).items():
+    for family, items in _extensions(run, what, spectrum, int(np.sum(~kept))).items():
         lines += _fields(safe_word(family), items)
     if comment := _comment(run.start):
         lines += ["# ///", *(f"# {line}".rstrip() for line in comment.splitlines())]
@@ -215,8 +220,10 @@ def _columns(
     stream = run.streams.get("primary")
     found = [("energy", "eV", spectrum.energy_ev)]
     for channel in CHANNELS:
-        values = spectrum.channels.get(channel.role)
-        if values is not None and np.isfinite(values).any():
+        if channel.role not in spectrum.channels:
+            continue
+        values = spectrum.net(channel.role)
+        if np.isfinite(values).any():
             unit = (stream.units(what.roles.channels[channel.role]) if stream else None) or ""
             found.append((channel.xdi, one_line(unit), values))
     raw = [values for _, _, values in found]
@@ -241,7 +248,9 @@ def _version_line(run: Run) -> str:
     return " ".join(["# XDI/1.0", *names, own])
 
 
-def _extensions(run: Run, spectrum: Spectrum, left_out: int) -> dict[str, dict[str, Any]]:
+def _extensions(
+    run: Run, what: Measurement, spectrum: Spectrum, left_out: int
+) -> dict[str, dict[str, Any]]:
     """Families of programs, this one's among them; those of an XDI file that was read are kept."""
     stop = run.stop or {}
     found: dict[str, dict[str, Any]] = {
@@ -259,8 +268,19 @@ def _extensions(run: Run, spectrum: Spectrum, left_out: int) -> dict[str, dict[s
         "exit_reason": stop.get("reason"),
         "readings_merged": merged if merged > 1 else None,
         "points_left_out": left_out or None,
+        "dark_current_subtracted": _dark_currents(run, what, spectrum) or None,
     }
     return found
+
+
+def _dark_currents(run: Run, what: Measurement, spectrum: Spectrum) -> str:
+    """What was taken from the readings: programs that read them would not do it again."""
+    words = []
+    for channel in CHANNELS:
+        found = dark_of(run, what.roles.channels.get(channel.role, ""))
+        if channel.role in spectrum.dark and found is not None:
+            words.append(f"{channel.xdi} {found.value:.6g} {found.units}".strip())
+    return ", ".join(words)
 
 
 def _fields(family: str, items: Mapping[str, Any]) -> Iterator[str]:

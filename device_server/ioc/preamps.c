@@ -3,9 +3,7 @@
 
 #include <math.h>
 
-/* A hundredth of what a chamber with guard rings leaks: nothing subtracts dark counts from a
-   spectrum yet, and more would bend mu by several times its noise where little is transmitted. */
-#define DARK_A 2e-15
+#define DARK_A 2e-13 /* of a chamber with guard rings */
 #define STEPS_OF_A_UNIT 9
 
 /* Largest value of each setting; the smallest is 0, of SIM_OFFSET_FINE its negative. */

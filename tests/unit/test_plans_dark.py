@@ -34,12 +34,23 @@ def test_a_run_tells_the_dark_current_of_its_detectors(engine, leaky, gate):
     leaky[0].preset_time.put(2.0)
     engine(scan(leaky, gate, dwell_time=0.5))
     (dark,) = of(engine.documents, "event", "dark")
-    assert dark["data"] == {"i0_dark": 5.0, "it_dark": 5.0}
+    # Three counts of half a second, each good to the pulses that its ends cut.
+    error = pytest.approx((1 / 6 / 3) ** 0.5 / 0.5)
+    assert dark["data"] == {
+        "i0_dark": 5.0, "i0_dark_error": error, "it_dark": 5.0, "it_dark_error": error
+    }  # fmt: skip
     described = next(d for d in of(engine.documents, "descriptor") if d["name"] == "dark")
     assert described["data_keys"]["i0_dark"]["units"] == "counts/s"
     # It is measured with the shutter closed, the run with it open and with the dwell time it had.
     assert [e["data"]["i0"] for e in of(engine.documents, "event", "primary")] == [2010.0] * 2
     assert gate.history == ["close", "open", "close"]
+
+
+def test_the_scatter_of_the_readings_is_the_error(engine, gate):
+    readings = iter([4.0, 8.0])
+    engine(record_dark_current([Timed("it", lambda dwell_s: next(readings))], gate, samples=2))
+    (dark,) = of(engine.documents, "event", "dark")
+    assert dark["data"] == {"it_dark": 6.0, "it_dark_error": 2.0}
 
 
 def test_a_dark_current_serves_until_it_is_old(engine, leaky, gate):
