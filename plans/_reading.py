@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import cache
 from typing import Any
 
 from bluesky import plan_stubs as bps
@@ -20,6 +21,19 @@ from . import _steps
 from ._steps import DeviceError, pv_of
 
 __all__ = ["Reader", "describe", "read_config", "read_number", "read_value"]
+
+
+# What bluesky's protocols of something read ask for, beside read().
+_ASKED = (
+    "name",
+    "parent",
+    "hints",
+    "describe",
+    "read_configuration",
+    "describe_configuration",
+    "trigger",
+    "collect_asset_docs",
+)
 
 
 class Reader:
@@ -34,7 +48,7 @@ class Reader:
 
     def __call__(self, device: Any) -> Any:
         """The device as bluesky is to read it."""
-        return _Timely(device, self)
+        return _timely(frozenset(name for name in _ASKED if hasattr(device, name)))(device, self)
 
     def submit(self, work: Callable[[], Any]) -> Future[Any]:
         """Do something on the thread that reads."""
@@ -79,6 +93,16 @@ class _Timely:
 
     async def read(self) -> Any:
         return await _within_limit(self._reader, self._device, self._device.read)
+
+
+def _of_device(name: str) -> Any:
+    return property(lambda self: getattr(self._device, name))
+
+
+@cache
+def _timely(names: frozenset[str]) -> type[_Timely]:
+    """Since Python 3.12 isinstance() of a protocol looks at the class, past ``__getattr__``."""
+    return type("_Timely", (_Timely,), {name: _of_device(name) for name in names})
 
 
 async def _within_limit(reader: Reader, device: Any, read: Callable[[], Any]) -> Any:
