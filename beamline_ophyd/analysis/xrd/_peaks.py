@@ -336,7 +336,7 @@ def _told(result: "ModelResult", number: int, shape: Shape) -> PeakFit:
         area_error=area_error,
         fraction=fixed[shape] if shape in fixed else value("fraction")[0],
         background=slope * centre + intercept,
-        reduced_chi_square=float(result.redchi),
+        reduced_chi_square=float(result.redchi or 0.0),
         shape=shape,
         result=result,
     )
