@@ -21,6 +21,7 @@ from bluesky.utils import PersistentDict
 from beamline_ophyd import plans
 from beamline_ophyd.callbacks import (
     Journal,
+    LiveView,
     NXxasWriter,
     ReportWriter,
     ScanProgress,
@@ -29,6 +30,7 @@ from beamline_ophyd.callbacks import (
     TimingMemory,
 )
 from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
+from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
 from beamline_ophyd.serving import DataFolder
 
 __all__ = ["Session", "start"]
@@ -69,6 +71,7 @@ class Session:
     writer: NXxasWriter
     publisher: TiledPublisher | None
     reports: ReportWriter | None = None
+    occupancy: Occupancy | None = None
 
     mono = _part("mono", "The monochromator")
     chambers = _part("chambers", "The ion chambers on their scaler")
@@ -164,6 +167,8 @@ class Session:
         if self.reports is not None:
             self.reports.close(timeout)
         self.journal.close()
+        if self.occupancy is not None:
+            self.occupancy.release()
         # bluesky's dictionary writes itself once more when it is collected, which may be after
         # a later session over the same folder has written newer values: so now, and never again.
         finalizer = getattr(self.RE.md, "_finalizer", None)
@@ -181,6 +186,9 @@ def start(
     template: str | None = None,
     progress: bool = True,
     report: bool = True,
+    table: bool | None = None,
+    plots: bool | None = None,
+    shared: bool = False,
     md: Mapping[str, Any] | None = None,
     timeout: float = 5.0,
 ) -> Session:
@@ -209,6 +217,12 @@ def start(
         Show a progress bar on a terminal.
     report : bool
         Make a page with figures and findings of every run, beside its file.
+    table, plots : bool, optional
+        Show bluesky's LiveTable and LivePlot; by default the table in a terminal or a notebook,
+        plots where there is a display.
+    shared : bool
+        Go on though another session is on the beamline, which is an error else. The metadata of
+        this session, scan_id among them, are then a copy that is not kept.
     md : mapping, optional
         Metadata for every run, such as ``{"Facility": {...}, "Beamline": {...}}``.
     timeout : float
@@ -220,13 +234,30 @@ def start(
         When the beamline does not answer.
     BeamlineFileError
         For a file that cannot be used.
+    BeamlineBusyError
+        When another session is on the beamline; says whose.
     """
     beamline = load_beamline(devices, P=prefix)
+    simulator = Path(devices) == SIMULATOR
+    name = prefix.rstrip(":") if simulator else Path(devices).stem
+    address = beamline_address(prefix, str(Path(devices).resolve()))
+    try:
+        occupancy = Occupancy(name, address)
+    except BeamlineBusyError as error:
+        if not shared:
+            raise
+        occupancy = None
+        logger.warning(
+            "another session is on this beamline: %s; this one's scan_id is not kept",
+            error.holder or error,
+        )
     engine = RunEngine({})  # whose event loop connects devices of ophyd-async
     try:
         missing = set(beamline.connect(timeout)) - {SIMULATION}
     except BaseException:
         engine.loop.call_soon_threadsafe(engine.loop.stop)
+        if occupancy is not None:
+            occupancy.release()
         raise
     if missing:
         logger.warning("not connected, and so not in this session: %s", ", ".join(sorted(missing)))
@@ -239,8 +270,8 @@ def start(
     with contextlib.suppress(OSError):
         served.files.mkdir(parents=True, exist_ok=True)
     journal = Journal(home / "journal")
-    address = tiled or _running(served)
-    publisher = None if address is None else TiledPublisher(*address, journal=journal)
+    server = tiled or _running(served)
+    publisher = None if server is None else TiledPublisher(*server, journal=journal)
     reports = ReportWriter() if report else None
     options: dict[str, Any] = {} if template is None else {"template": template}
     writer = NXxasWriter(
@@ -250,11 +281,10 @@ def start(
         **options,
     )
 
-    metadata: Any = PersistentDict(str(home / "metadata"))
+    metadata = _metadata(home, kept=occupancy is not None)
     metadata["versions"] = engine.md["versions"]
     engine.md = metadata
-    simulator = Path(devices) == SIMULATOR
-    engine.md["Beamline"] = {"name": prefix.rstrip(":") if simulator else Path(devices).stem}
+    engine.md["Beamline"] = {"name": name}
     # Set anew at each start, so that a real beamline never inherits a simulation's words.
     for key in SIMULATED_MD:
         engine.md.pop(key, None)
@@ -264,6 +294,9 @@ def start(
     engine.subscribe(writer)
     if publisher is not None:
         engine.subscribe(publisher)
+    view = LiveView(table=table, plots=plots)
+    if view.table or view.plots:
+        engine.subscribe(view)
     if progress:
         engine.subscribe(ScanProgress())
         engine.subscribe(ScanSummary())
@@ -285,6 +318,7 @@ def start(
         writer=writer,
         publisher=publisher,
         reports=reports,
+        occupancy=occupancy,
     )
 
 
@@ -313,6 +347,17 @@ def _wrappers(
     if baseline := beamline.labelled("baseline"):
         wrappers.append(partial(plans.baseline_wrapper, devices=baseline))
     return wrappers
+
+
+def _metadata(home: Path, *, kept: bool) -> Any:
+    """The RunEngine's metadata: on disk, or a copy of what another session keeps there."""
+    metadata: Any = PersistentDict(str(home / "metadata"))
+    if kept:
+        return metadata
+    copy = dict(metadata)
+    if (finalizer := getattr(metadata, "_finalizer", None)) is not None:
+        finalizer.detach()  # by which it would write over the other session's
+    return copy
 
 
 def _running(served: DataFolder) -> tuple[str, str] | None:

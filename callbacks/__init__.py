@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .journal import Journal
+    from .live_view import LiveView
     from .nxxas import NXxasWriter, rebuild
     from .progress import ScanProgress
     from .report import ReportWriter
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Journal": "journal",
+    "LiveView": "live_view",
     "NXxasWriter": "nxxas",
     "ReportWriter": "report",
     "ScanProgress": "progress",
@@ -39,6 +41,7 @@ _HOMES = {
 
 __all__ = [
     "Journal",
+    "LiveView",
     "NXxasWriter",
     "ReportWriter",
     "ScanProgress",

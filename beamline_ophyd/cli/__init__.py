@@ -7,6 +7,7 @@ Words for people go to stderr, output for programs (``--json``) to stdout; the e
 import logging
 import os
 import sys
+from enum import StrEnum
 from importlib.metadata import version
 from typing import Annotated
 
@@ -28,14 +29,33 @@ def _tell_version(asked: bool) -> None:
         raise typer.Exit
 
 
+LOGGERS = ("beamline_ophyd", "bluesky", "ophyd", "tiled")
+"""What ``--log-level`` is for: this project and the libraries that it is built on."""
+
+
+class LogLevel(StrEnum):
+    """How much is told, from all to little."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 @app.callback()
 def common(
     _: Annotated[
         bool,
         typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version."),
     ] = False,
+    log_level: Annotated[
+        LogLevel,
+        typer.Option(envvar="BEAMLINE_LOG_LEVEL", help=f"How much {', '.join(LOGGERS)} tell."),
+    ] = LogLevel.WARNING,
 ) -> None:
     """Take the options of no command."""
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(log_level.value.upper())
 
 
 def main() -> None:

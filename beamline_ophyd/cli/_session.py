@@ -1,6 +1,8 @@
-"""The command that opens a session at the keyboard."""
+"""Commands that open a session at the keyboard."""
 
 import logging
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,29 +13,89 @@ from ._app import Devices, Prefix, app, say
 __all__ = []
 
 
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for journals, files and metadata; its Tiled server is the one of "
+        "`beamline tiled --folder FOLDER/tiled`.",
+        show_default="~/.local/share/beamline-ophyd",
+    ),
+]
+Command = Annotated[
+    str | None, typer.Option("-c", help="Run this code and leave, as `python -c` does.")
+]
+Shared = Annotated[
+    bool, typer.Option("--shared", help="Go on though another session is on the beamline.")
+]
+
+
 @app.command()
 def shell(
     prefix: Prefix = "BL02:",
     devices: Devices = None,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for journals, files and metadata; its Tiled server is the one of "
-            "`beamline tiled --folder FOLDER/tiled`.",
-            show_default="~/.local/share/beamline-ophyd",
-        ),
-    ] = None,
-    command: Annotated[
-        str | None, typer.Option("-c", help="Run this code and leave, as `python -c` does.")
-    ] = None,
+    folder: Folder = None,
+    shared: Shared = False,
+    command: Command = None,
 ) -> None:
     """Open IPython with RE, devices and plans ready."""
-    from beamline_ophyd.devices import SIMULATOR, use_loopback_by_default
+    from beamline_ophyd.devices import use_loopback_by_default
+
+    use_loopback_by_default()
+    _open(prefix, devices, folder, shared, command)
+
+
+@app.command()
+def up(
+    prefix: Prefix = "BL02:",
+    devices: Devices = None,
+    folder: Folder = None,
+    port: Annotated[
+        int, typer.Option(help="Port of Tiled; 0 takes a free one.", min=0, max=65535)
+    ] = 8000,
+    speed: Annotated[
+        float, typer.Option(help="Times faster than a real beamline.", min=0.001)
+    ] = 1.0,
+    shared: Shared = False,
+    command: Command = None,
+) -> None:
+    """Start device server, Tiled and a session together, and end with it what was started.
+
+    With --devices, for a real beamline, there is no device server to start; a Tiled server that
+    runs over FOLDER already is used, and stays.
+    """
+    from beamline_ophyd.serving import DataFolder, TiledServer
+    from beamline_ophyd.simulator import DeviceServer
+
+    with ExitStack() as started:
+        if devices is None:
+            server = started.enter_context(DeviceServer(prefix=prefix, speed=speed))
+            # Before ophyd is loaded, with which EPICS reads its environment.
+            os.environ.update(server.environment)
+            say(
+                f"the device server serves {prefix}*; in another terminal: "
+                f"DEVICE_PORT={server.ca_port} beamline status --watch"
+            )
+        else:
+            from beamline_ophyd.devices import use_loopback_by_default
+
+            use_loopback_by_default()
+        place = DataFolder.at(None if folder is None else folder / "tiled")
+        if (running := place.running()) is None:
+            tiled = started.enter_context(TiledServer(place.root, port=port))
+            say(f"Tiled serves {place.root} at {tiled.uri}")
+        else:
+            say(f"Tiled serves {place.root} at {running['uri']} already, and stays")
+        _open(prefix, devices, folder, shared, command)
+
+
+def _open(
+    prefix: str, devices: Path | None, folder: Path | None, shared: bool, command: str | None
+) -> None:
+    from beamline_ophyd.devices import SIMULATOR
     from beamline_ophyd.session import start
 
     logging.getLogger("bluesky").addFilter(_tell_briefly)
-    use_loopback_by_default()
-    session = start(prefix, folder=folder, devices=devices or SIMULATOR)
+    session = start(prefix, folder=folder, devices=devices or SIMULATOR, shared=shared)
     try:
         _interactive(session, command)
     finally:

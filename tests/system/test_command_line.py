@@ -48,6 +48,7 @@ def test_validate_tells_what_is_wrong(beamline, tmp_path):
         "demo",
         "ioc",
         "tiled",
+        "up",
         "shell",
         "scan",
         "devices",

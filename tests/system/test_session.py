@@ -1,9 +1,13 @@
 """The session on the real device server: what is checked before a run, and what is kept."""
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +20,9 @@ from beamline_ophyd.formats.journal import read_journal
 from beamline_ophyd.formats.problems import OutputError
 from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.grid import GridError, energy_grid
+from beamline_ophyd.occupancy import BeamlineBusyError
 from beamline_ophyd.plans import xafs_scan
+from beamline_ophyd.serving import DataFolder
 
 SHORT = {"bounds": [-20, 0, 30], "steps": [5, 2], "times": [0.2, 0.2]}
 
@@ -300,6 +306,82 @@ def test_names_for_the_prompt(begin):
     assert {"RE", "mono", "i0", "it", "ir", "shutter", "stage", "ring", "xafs_scan", "bps"} <= set(
         names
     )
+
+
+def test_two_sessions_on_one_beamline_are_refused_unless_asked_for(begin, caplog):
+    first = begin()
+    scan(first)
+    with pytest.raises(BeamlineBusyError, match="this very process, since"):
+        begin()
+    second = begin(shared=True)
+    assert "another session is on this beamline" in caplog.text
+    scan(second)
+    assert second.RE.md["scan_id"] == first.RE.md["scan_id"] + 1
+    second.close()
+    first.close()
+    assert begin().RE.md["scan_id"] == first.RE.md["scan_id"]
+
+
+def test_a_beamline_that_does_not_answer_is_free_again(begin, monkeypatch):
+    monkeypatch.setattr("beamline_ophyd.devices.Beamline.connect", no_answer)
+    with pytest.raises(TimeoutError):
+        begin()
+    monkeypatch.undo()
+    begin()
+
+
+def no_answer(beamline, timeout):
+    raise TimeoutError
+
+
+PROFILE = Path(__file__).parents[2] / "docs" / "examples" / "profile"
+
+
+@pytest.mark.slow("a process that loads IPython and all else")
+def test_the_facilitys_profile_opens_in_ipython(ioc, tmp_path):
+    profile = tmp_path / "profile"
+    shutil.copytree(PROFILE, profile)
+    code = (
+        "RE(xanes_of_all_edges([i0, it], mono.energy, ['Fe-K']));"
+        "print(RE.md['Facility']['name'], session.wait(), session.problems()); session.close()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-m", "IPython", "--profile-dir", profile, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "BEAMLINE_FOLDER": str(tmp_path / "data")},
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "my ring True []" in result.stdout
+    (file,) = (tmp_path / "data/tiled/files").glob("*.nxs")
+    assert validate_file(file) == []
+
+
+@pytest.mark.slow("device server, Tiled and IPython, one after another")
+def test_up_starts_all_of_it_and_leaves_nothing_behind(beamline, tmp_path):
+    code = (
+        "import json; uid, = RE(xafs_scan([i0, it], mono.energy, 'Fe-K', bounds=[-10, 10], "
+        "steps=[2], times=[0.1])); session.wait(); from beamline_ophyd.serving import connect; "
+        f"c = connect(folder={str(tmp_path / 'tiled')!r}); "
+        "print(json.dumps([len(c.runs[uid].mu()), session.publisher.published == (uid,)]))"
+    )
+    result = beamline(
+        *("--log-level", "info", "up", "--folder", tmp_path, "--port", 0, "--speed", 1000),
+        *("-c", code),
+        env=without_epics(),
+    )
+    assert result.returncode == 0, result.stderr
+    assert "[11, true]" in result.stdout
+    assert "the device server serves BL02:*; in another terminal" in result.stderr
+    assert "INFO beamline_ophyd.serving.server: Tiled serves" in result.stderr
+    assert "problem" not in result.stderr
+    assert DataFolder.at(tmp_path / "tiled").running() is None
+
+
+def without_epics():
+    return {name: value for name, value in os.environ.items() if not name.startswith("EPICS_")}
 
 
 @pytest.mark.slow("two processes that load IPython and all else")
