@@ -64,6 +64,18 @@ $(VENV)/.docs: $(BIN)/python $(SOURCES)
 docs: $(VENV)/.docs ## build the documentation into build/docs; a warning is an error
 	@$(BIN)/sphinx-build -q -n -W --keep-going -b html docs build/docs
 
+# apstools needs databroker below 2, which does not go with the project's own Tiled.
+.venv-apstools/.done: $(BIN)/python
+	@$(MAKE) --no-print-directory VENV=.venv-apstools .venv-apstools/bin/python
+	@echo "installing apstools into .venv-apstools"
+	@if command -v uv >/dev/null; then tool=uv; elif [ -x $(BIN)/uv ]; then tool=$(BIN)/uv; else tool=; fi; \
+	set -- 'apstools>=1.7.12' 'databroker<2' 'h5py>=3.12'; \
+	if [ -n "$$tool" ]; then "$$tool" pip install -q --python .venv-apstools/bin/python "$$@"; \
+	else $(BIN)/python -m pip --python .venv-apstools/bin/python install -q "$$@"; fi
+	@touch $@
+
+apstools: .venv-apstools/.done ## make .venv-apstools, whose devices drive the server in tests
+
 demo: $(VENV)/.run ## scan the iron edge on the simulated beamline, from nothing to a file in Tiled
 	@$(BIN)/beamline demo
 
@@ -99,21 +111,11 @@ valgrind: $(VENV)/.test ## run the server under valgrind's memcheck
 wheel: $(BIN)/python ## build the wheel and try it in a clean environment
 	@.ci/wheel $(PYTHON)
 
-# apstools needs databroker below 2, which does not go with the project's own Tiled.
-.venv-benchmark/.done: $(BIN)/python
-	@$(MAKE) --no-print-directory VENV=.venv-benchmark .venv-benchmark/bin/python
-	@echo "installing apstools into .venv-benchmark"
-	@if command -v uv >/dev/null; then tool=uv; elif [ -x $(BIN)/uv ]; then tool=$(BIN)/uv; else tool=; fi; \
-	set -- 'apstools>=1.7.12' 'databroker<2' 'h5py>=3.12'; \
-	if [ -n "$$tool" ]; then "$$tool" pip install -q --python .venv-benchmark/bin/python "$$@"; \
-	else $(BIN)/python -m pip --python .venv-benchmark/bin/python install -q "$$@"; fi
-	@touch $@
-
 kills: $(VENV)/.test ## kill a scan at a hundred random points, and see that no point is lost
 	@BEAMLINE_KILLS=100 $(BIN)/python -m pytest tests/system/test_writer_faults.py $(PYTEST_OPTIONS)
 
-bench-writers: $(VENV)/.test .venv-benchmark/.done ## measure the writers beside other people's (a quarter of an hour)
-	@$(BIN)/python tests/benchmarks/writers.py --apstools .venv-benchmark/bin/python
+bench-writers: $(VENV)/.test .venv-apstools/.done ## measure the writers beside other people's (a quarter of an hour)
+	@$(BIN)/python tests/benchmarks/writers.py --apstools .venv-apstools/bin/python
 
 # It asks the package index, so it is no part of lint.
 lock: $(VENV)/.dev ## lock the dependencies of images and CI, from pyproject.toml
@@ -126,4 +128,4 @@ ioc: $(VENV)/.run ## run the device server until Ctrl-C
 	@$(BIN)/beamline ioc
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .venv-reference .venv-benchmark build dist demo_output .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) .venv-reference .venv-apstools build dist demo_output .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

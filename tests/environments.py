@@ -27,3 +27,8 @@ def reference_python() -> Path:
     return python_of(
         ".venv-reference", "BEAMLINE_REFERENCE_PYTHON", "larch and rexafs are", "reference"
     )
+
+
+def apstools_python() -> Path:
+    """Python with apstools."""
+    return python_of(".venv-apstools", "BEAMLINE_APSTOOLS_PYTHON", "apstools is", "apstools")

@@ -18,6 +18,8 @@ static const struct {
     [AXIS_DIFF_TTH] = {-12, 152, 0, 0.005},
 };
 
+_Static_assert(AXIS_BRAGG == 0, "SIM_BRAGG_MOVES is the event of the first axis");
+
 #define STEP_EV 0.25 /* within a count, no step of a moving mono is wider */
 
 #define START_ENERGY_EV 7000.0

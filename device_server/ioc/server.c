@@ -28,6 +28,7 @@ static const struct {
 } databases[] = {
     {"source.db", ""},
     {"mono.db", ""},
+    {"kohzu.db", ""},
     {"sample.db", ""},
     {"scaler.db", ""},
     {"chamber.db", "CH=I0,V=i0,TEXT=Incident beam I0"},

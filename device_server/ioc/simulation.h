@@ -47,8 +47,9 @@ enum sim_event {
     SIM_MONO_CHANGED = 1 << 4, /* crystal or calibration: the same angle is another energy */
     SIM_GAIN_CHANGED = 1 << 5,
     SIM_FAULTS_CHANGED = 1 << 6,
-    SIM_CLOCK = 1 << 7,     /* every half second */
-    SIM_AXIS_MOVES = 1 << 8 /* shifted left by the axis: every tick of a motion, and its end */
+    SIM_CLOCK = 1 << 7,      /* every half second */
+    SIM_AXIS_MOVES = 1 << 8, /* shifted left by the axis: every tick of a motion, and its end */
+    SIM_BRAGG_MOVES = SIM_AXIS_MOVES /* the first axis */
 };
 
 struct sim_watch {

@@ -257,5 +257,6 @@ const struct variable *variable_find(const char *name)
         if (strcmp(variables[i].name, name) == 0)
             return &variables[i];
     }
-    return variable_of_hardware(name);
+    const struct variable *hardware = variable_of_hardware(name);
+    return hardware != NULL ? hardware : variable_of_kohzu(name);
 }

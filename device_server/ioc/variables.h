@@ -24,4 +24,7 @@ const struct variable *variable_find(const char *name);
 /* Of those that stand for faults, environment and amplifiers. */
 const struct variable *variable_of_hardware(const char *name);
 
+/* Of those that the Kohzu set of names shows. */
+const struct variable *variable_of_kohzu(const char *name);
+
 #endif
