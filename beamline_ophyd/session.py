@@ -298,7 +298,7 @@ def start(
     if view.table or view.plots:
         engine.subscribe(view)
     if progress:
-        engine.subscribe(ScanProgress())
+        engine.subscribe(ScanProgress(memory=home / "timing.json"))
         engine.subscribe(ScanSummary())
     engine.subscribe(TimingMemory(home / "timing.json"))
 

@@ -1,15 +1,16 @@
 """How long a scan takes: from the devices' speeds, and from what past runs took."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 
-__all__ = ["Timing", "learn", "load_timing", "save_timing"]
+__all__ = ["Timing", "in_words", "learn", "load_timing", "save_timing"]
 
 KEPT_RUNS = 20
 
@@ -33,7 +34,7 @@ class Timing:
     dwell_scale: float = 1.0
 
     def points_s(
-        self, energy_ev: Sequence[float], dwell_s: Sequence[float], settle_s: float = 0.0
+        self, energy_ev: ArrayLike, dwell_s: ArrayLike, settle_s: float = 0.0
     ) -> np.ndarray:
         """Seconds that each point takes, in the order measured; shape (n,).
 
@@ -50,9 +51,9 @@ class Timing:
 
 
 def learn(
-    times: Sequence[float],
-    energy_ev: Sequence[float],
-    dwell_s: Sequence[float],
+    times: ArrayLike,
+    energy_ev: ArrayLike,
+    dwell_s: ArrayLike,
     settle_s: float = 0.0,
 ) -> Timing | None:
     """Timing of a run, by non-negative least squares over the intervals between its events.
@@ -72,9 +73,10 @@ def learn(
     Timing or None
         None where there are fewer than five points to learn from.
     """
-    if len(times) < 5:
+    ends = np.asarray(times, dtype=float)
+    if len(ends) < 5:
         return None
-    interval = np.diff(np.asarray(times, dtype=float))
+    interval = np.diff(ends)
     distance = np.abs(np.diff(np.asarray(energy_ev, dtype=float)))
     dwell = np.asarray(dwell_s, dtype=float)[1:]
     usual = interval <= 5 * np.median(interval / dwell) * dwell
@@ -109,3 +111,17 @@ def save_timing(path: str | Path, axis: str, timing: Timing) -> None:
     scratch = path.with_suffix(".new")
     scratch.write_text(json.dumps(known))
     scratch.replace(path)
+
+
+def in_words(seconds: float) -> str:
+    """A duration for people.
+
+    >>> in_words(3725), in_words(75.2), in_words(3.21)
+    ('1 h 02 min', '1 min 15 s', '3.2 s')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -3,17 +3,29 @@
 import logging
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
 from tqdm import tqdm
+
+from beamline_ophyd.timing import in_words
+
+from ._time_left import TimeLeft
 
 __all__ = ["ScanProgress"]
 
 logger = logging.getLogger(__name__)
 
+KNOWN = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}{postfix}]"
+UNKNOWN = "{desc}: {n_fmt}{unit} [{elapsed}]"
+
 
 class ScanProgress:
     """Shows how many of a run's points are measured, and the time left.
+
+    A point counts when it is measured well: what is taken again moves the bar once. The time
+    left is made up point by point, of dwell time, settling, motion and overhead as past scans
+    had them, and follows the pace of the scan.
 
     A bar is never worth a scan: nothing is raised into the RunEngine. The first trouble is
     logged, and with it the bar of that run is gone.
@@ -22,11 +34,16 @@ class ScanProgress:
     ----------
     file : text file, optional
         Where the bar goes; stderr by default. A file that is no terminal gets no bar.
+    memory : path, optional
+        What past scans took, as :class:`~beamline_ophyd.callbacks.TimingMemory` keeps it; with
+        it the time left is known from the begin.
     """
 
-    def __init__(self, file: TextIO | None = None):
+    def __init__(self, file: TextIO | None = None, memory: str | Path | None = None):
         self._file = file
+        self._memory = memory
         self._bar: tqdm | None = None
+        self._left: TimeLeft | None = None
         self._stream: str | None = None
         self._told = False
 
@@ -52,25 +69,43 @@ class ScanProgress:
             self._close()
         elif self._bar is not None and doc.get("descriptor") == self._stream:
             if name == "event":
-                self._bar.update()
+                self._point(doc["seq_num"], doc["data"], doc["time"])
             elif name == "event_page":
-                self._bar.update(len(doc["seq_num"]))
+                for row, number in enumerate(doc["seq_num"]):
+                    data = {key: column[row] for key, column in doc["data"].items()}
+                    self._point(number, data, doc["time"][row])
+
+    def _point(self, seq_num: int, data: Mapping[str, Any], when: float) -> None:
+        assert self._bar is not None
+        assert self._left is not None
+        good = self._left.event(seq_num, data, when)
+        self._tell_time_left()
+        if good:
+            self._bar.update()
+
+    def _tell_time_left(self) -> None:
+        assert self._bar is not None
+        assert self._left is not None
+        if (seconds := self._left.seconds) is not None:
+            self._bar.set_postfix_str(f"{in_words(seconds)} left", refresh=False)
 
     def _open(self, doc: Mapping[str, Any]) -> None:
         out = self._file or sys.stderr
-        if out is None:  # a program without a console
+        if out is None or not out.isatty():  # a program without a console
             return
-        total = doc.get("num_points")
-        known = isinstance(total, int) and not isinstance(total, bool) and total >= 0
+        self._left = TimeLeft(doc, self._memory)
+        total = self._left.total
         self._bar = tqdm(
-            total=total if known else None,
+            total=total,
             desc=f"scan {doc.get('scan_id', '')}".strip(),
             unit="point",
             file=out,
-            disable=not out.isatty(),
+            bar_format=UNKNOWN if total is None else KNOWN,
         )
+        self._tell_time_left()
+        self._bar.refresh()
 
     def _close(self) -> None:
         if self._bar is not None:
             self._bar.close()
-        self._bar = self._stream = None
+        self._bar = self._stream = self._left = None

@@ -9,7 +9,7 @@ from bluesky.utils import MsgGenerator
 
 from beamline_ophyd.grid import EnergyGrid
 from beamline_ophyd.metadata import CONTRACT_KEY, XAFSContract
-from beamline_ophyd.timing import Timing
+from beamline_ophyd.timing import Timing, in_words
 
 __all__ = ["Preview", "preview", "preview_grid"]
 
@@ -186,20 +186,6 @@ def _pace(device: Any, reading: Any) -> float | None:
         return None
     (item,) = reading.values()
     return 1.0 / abs(item["value"]) if item["value"] else None
-
-
-def in_words(seconds: float) -> str:
-    """A duration for people.
-
-    >>> in_words(3725), in_words(75.2), in_words(3.21)
-    ('1 h 02 min', '1 min 15 s', '3.2 s')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _bars(grid: EnergyGrid) -> str:

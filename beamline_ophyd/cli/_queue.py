@@ -134,8 +134,7 @@ def _run(
 def _estimate(sheet: Any, home: Path) -> str:
     """What each row takes, learnt from past runs."""
     from beamline_ophyd.plans import preview_grid
-    from beamline_ophyd.plans.previewing import in_words
-    from beamline_ophyd.timing import Timing, load_timing
+    from beamline_ophyd.timing import Timing, in_words, load_timing
 
     timing = load_timing(home / "timing.json", "mono_energy", Timing())
     lines, total = [], 0.0
