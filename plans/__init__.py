@@ -19,6 +19,7 @@ from ._profile import AlignmentError
 from ._resuming import run_summary
 from ._steps import DeviceError
 from .aligning import Alignment, align
+from .calibrating import Calibration, calibrate_mono
 from .dark import dark_current_wrapper, record_dark_current
 from .halting import close_after_halt
 from .maps import fixed_energy_map, mesh_scan, xanes_map
@@ -34,6 +35,7 @@ from .xafs import xafs_scan
 __all__ = [
     "Alignment",
     "AlignmentError",
+    "Calibration",
     "DeviceError",
     "Preview",
     "ProposalError",
@@ -43,6 +45,7 @@ __all__ = [
     "align",
     "baseline_wrapper",
     "beam_suspenders",
+    "calibrate_mono",
     "check_before_run_wrapper",
     "close_after_halt",
     "count",

@@ -23,6 +23,7 @@ __all__ = [
     "find_edge",
     "find_peak",
     "find_sample",
+    "noise_of",
     "position_at_fraction",
 ]
 
@@ -257,15 +258,15 @@ def _profile(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
             "needed, see to the detector"
         )
     x, y = x[good], y[good]
-    if np.ptp(_smoothed(y)) <= SIGNIFICANT * _noise(y) or np.ptp(y) == 0:
+    if np.ptp(_smoothed(y)) <= SIGNIFICANT * noise_of(y) or np.ptp(y) == 0:
         raise AlignmentError(
             f"the signal is flat between {x[0]:g} and {x[-1]:g}: {y.mean():.4g}, with noise of "
-            f"{_noise(y):.2g} and nothing above it; is the beam on, and is this the right axis?"
+            f"{noise_of(y):.2g} and nothing above it; is the beam on, and is this the right axis?"
         )
     return x, y
 
 
-def _noise(y: np.ndarray) -> float:
+def noise_of(y: np.ndarray) -> float:
     """Standard deviation of a point, from how it differs from the mean of its neighbours."""
     second = y[2:] - 2 * y[1:-1] + y[:-2]
     return float(np.median(np.abs(second))) / 0.6745 / math.sqrt(6)

@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from bluesky import plan_stubs as bps
@@ -20,7 +20,7 @@ from bluesky.utils import MsgGenerator
 from . import _steps
 from ._steps import DeviceError, pv_of
 
-__all__ = ["Reader", "describe", "read_config", "read_number", "read_value"]
+__all__ = ["Reader", "describe", "read_config", "read_number", "read_value", "tell"]
 
 
 # What bluesky's protocols of something read ask for, beside read().
@@ -151,17 +151,26 @@ def describe(device: Any) -> MsgGenerator[dict[str, Any]]:
     return (yield from _ask(device, "describe"))
 
 
+def tell(device: Any, method: str, *arguments: Any) -> MsgGenerator[None]:
+    """Call a device's method that returns when it is done, within the limit of a reading."""
+    yield from _call(device, partial(getattr(device, method), *arguments))
+
+
 def _ask(device: Any, method: str) -> MsgGenerator[Any]:
     question = getattr(device, method, None)
     if question is None:
         return {}
+    return (yield from _call(device, question))
+
+
+def _call(device: Any, method: Callable[[], Any]) -> MsgGenerator[Any]:
     reader = Reader()
 
-    def asking() -> Any:
-        return _within_limit(reader, device, question)
+    def calling() -> Any:
+        return _within_limit(reader, device, method)
 
     try:
-        done = yield from bps.wait_for([asking])
+        done = yield from bps.wait_for([calling])
     finally:
         reader.close()
     return done[0].result() if done else {}

@@ -121,7 +121,7 @@ def rocking_curve(
     >>> RE = RunEngine({}, call_returns_result=True)
     >>> curve = RE(rocking_curve([i0], pitch, 200, fixed_dwell=True)).plan_result
     >>> round(curve.peak), round(curve.fwhm), pitch.position
-    (12, 55, 0.0)
+    (12, 54, 0.0)
     """
     curve = _Curve("rocking_curve", detectors, pitch, signal, monitor)
     plan = curve.scan(span, num, None, md, time, settle_time, fixed_dwell)

@@ -6,6 +6,17 @@ from ophyd.sim import SynAxis
 from ophyd.status import Status
 
 
+def returned_by(engine, plan):
+    """What a plan returns, after an engine has carried it out."""
+    returned = []
+
+    def keep():
+        returned.append((yield from plan))
+
+    engine(keep())
+    return returned[0]
+
+
 def done(device=None):
     """A status that has ended."""
     status = Status(device)

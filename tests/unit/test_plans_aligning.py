@@ -10,7 +10,7 @@ from scipy.special import erf
 from beamline_ophyd.plans import AlignmentError, DeviceError, align
 
 from ..runs import of
-from .doubles import Stuck, Timed
+from .doubles import Stuck, Timed, returned_by
 
 
 class Limited(SynAxis):
@@ -48,20 +48,9 @@ def result_of(engine):
     return event["data"]
 
 
-def run(engine, plan):
-    """What a plan returns."""
-    returned = []
-
-    def keep():
-        returned.append((yield from plan))
-
-    engine(keep())
-    return returned[0]
-
-
 def test_to_the_centre_of_a_sample_that_absorbs(engine, x, gate):
     detectors = chambers(x, slab(-2.3, 4.1))
-    found = run(engine, align(detectors, x, -10, 10, 41, shutter=gate))
+    found = returned_by(engine, align(detectors, x, -10, 10, 41, shutter=gate))
     assert found.position == pytest.approx(0.9, abs=0.01)
     assert found.width == pytest.approx(6.4, abs=0.1)
     assert found.height == pytest.approx(-0.6, abs=0.01)
@@ -81,7 +70,7 @@ def test_to_the_centre_of_a_sample_that_absorbs(engine, x, gate):
 def test_to_an_edge_in_either_direction(engine, x, backwards):
     detectors = chambers(x, slab(-2.3, 40.0, blur=1.0))
     ends = (5, -8) if backwards else (-8, 5)
-    found = run(engine, align(detectors, x, *ends, 27, to="edge"))
+    found = returned_by(engine, align(detectors, x, *ends, 27, to="edge"))
     assert found.position == pytest.approx(-2.3, abs=0.01)
     # From 10 to 90 % of an error function of sigma 1/sqrt(2).
     assert found.width == pytest.approx(2.563 / np.sqrt(2), abs=0.02)
@@ -90,7 +79,7 @@ def test_to_an_edge_in_either_direction(engine, x, backwards):
 
 def test_to_a_peak_of_what_the_first_detector_says_and_back(engine, x):
     diode = Timed("diode", lambda dwell_s: 50 + 900 * np.exp(-0.5 * (x.position - 4.2) ** 2))
-    found = run(engine, align([diode], x, -4, 4, to="peak", relative=True, move=False))
+    found = returned_by(engine, align([diode], x, -4, 4, to="peak", relative=True, move=False))
     assert found.position == pytest.approx(4.2, abs=0.02)
     assert x.position == 3.0
     assert of(engine.documents, "start")[0]["signal"] == "diode"
@@ -99,7 +88,7 @@ def test_to_a_peak_of_what_the_first_detector_says_and_back(engine, x):
 def test_a_noisy_sample_is_known_to_its_standard_deviation(engine, x):
     noise = np.random.default_rng(3)
     slabs = slab(-2.0, 2.0)
-    found = run(
+    found = returned_by(
         engine, align(chambers(x, lambda p: slabs(p) + noise.normal(0, 0.05)), x, -8, 8, 33)
     )
     assert 0.01 < found.sigma < 0.2

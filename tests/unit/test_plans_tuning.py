@@ -7,7 +7,7 @@ from ophyd.sim import SynAxis
 from beamline_ophyd.plans import AlignmentError, rocking_curve, tune_pitch
 
 from ..runs import of
-from .doubles import Timed
+from .doubles import Timed, returned_by
 
 CENTRE, SIGMA = 12.0, 23.4
 FWHM = SIGMA * np.sqrt(8 * np.log(2))
@@ -39,19 +39,9 @@ def chamber(pitch, shape=lambda u: np.exp(-(u**2) / 2), noise=0.0, base=0.0):
     return [Timed("I0", counting)]
 
 
-def run(engine, plan):
-    returned = []
-
-    def keep():
-        returned.append((yield from plan))
-
-    engine(keep())
-    return returned[0]
-
-
 def test_a_rocking_curve_leaves_the_pitch_where_it_was(engine, gate):
     pitch = Piezo()
-    curve = run(engine, rocking_curve(chamber(pitch, noise=1e-3), pitch, 240, shutter=gate))
+    curve = returned_by(engine, rocking_curve(chamber(pitch, noise=1e-3), pitch, 240, shutter=gate))
     assert curve.peak == pytest.approx(CENTRE, abs=4 * curve.sigma)
     assert curve.sigma < 0.5
     assert curve.fwhm == pytest.approx(FWHM, rel=0.01)
@@ -65,7 +55,7 @@ def test_a_rocking_curve_leaves_the_pitch_where_it_was(engine, gate):
 
 def test_to_the_peak_whatever_the_backlash(engine):
     pitch = Piezo(backlash=8.0)
-    tuned = run(engine, tune_pitch(chamber(pitch), pitch, 240))
+    tuned = returned_by(engine, tune_pitch(chamber(pitch), pitch, 240))
     assert pitch.true == pytest.approx(CENTRE, abs=0.1)
     assert [tuned.position, pitch.position] == pytest.approx([CENTRE + 4.0] * 2, abs=0.1)
     assert tuned.reached == pytest.approx(1.0, abs=5e-3)
@@ -76,7 +66,7 @@ def test_to_the_peak_whatever_the_backlash(engine):
 def test_to_a_fraction_of_the_peak_on_the_side_asked_for(engine, side, sign, fraction):
     pitch = Piezo(backlash=8.0)
     detectors = chamber(pitch, noise=1e-3)
-    tuned = run(engine, tune_pitch(detectors, pitch, 240, fraction=fraction, side=side))
+    tuned = returned_by(engine, tune_pitch(detectors, pitch, 240, fraction=fraction, side=side))
     wanted = CENTRE + sign * SIGMA * np.sqrt(-2 * np.log(fraction))
     assert pitch.true == pytest.approx(wanted, abs=0.2)
     assert tuned.reached == pytest.approx(fraction, abs=0.01)
