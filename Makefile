@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
-.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-writers kills soak valgrind wheel ioc reference docs lock lock-check clean
+.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-reduction bench-writers kills soak valgrind wheel ioc reference docs lock lock-check clean
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -101,6 +101,9 @@ ctest-coverage: $(VENV)/.dev ## measure what the C tests cover
 
 bench: $(VENV)/.test ## measure gets per second and memory of the server, beside EPICS base's softIoc
 	@$(BIN)/python -m tests.benchmarks.server
+
+bench-reduction: $(VENV)/.test reference ## measure the reduction of spectra, beside larch and rexafs
+	@$(BIN)/python -m tests.benchmarks.reduction .venv-reference/bin/python
 
 soak: $(VENV)/.test ## run the server for 24 simulated hours and look for leaks and drift
 	@$(BIN)/python -m tests.benchmarks.soak
