@@ -9,7 +9,11 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
+<<<<<<< HEAD
 .PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-reduction bench-writers kills soak valgrind wheel ioc reference docs lock lock-check clean
+=======
+.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-writers kills soak valgrind wheel ioc reference docs images containers lock lock-check clean
+>>>>>>> 276c43b (Run the beamline in containers, confined, and see that it fails when it must)
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -85,7 +89,7 @@ test: $(VENV)/.test ## run all tests
 quick: $(VENV)/.test ## run the tests that take no more than seconds each
 	@$(BIN)/python -m pytest -m 'not slow' $(PYTEST_OPTIONS)
 
-check: lint ctest ioctest test wheel ## run everything that CI runs
+check: lint ctest ioctest test wheel containers ## run everything that CI runs
 
 lint: $(VENV)/.dev ## check style, types, imports and C sources
 	@.ci/lint $(BIN)
@@ -119,6 +123,12 @@ kills: $(VENV)/.test ## kill a scan at a hundred random points, and see that no 
 
 bench-writers: $(VENV)/.test .venv-apstools/.done ## measure the writers beside other people's (a quarter of an hour)
 	@$(BIN)/python tests/benchmarks/writers.py --apstools .venv-apstools/bin/python
+
+images: ## build the container images beamline-device and beamline-python
+	docker compose -f docker/docker-compose.yml build
+
+containers: $(VENV)/.run ## run the beamline in containers, and see that it fails when it must
+	@.ci/containers $(BIN)
 
 # It asks the package index, so it is no part of lint.
 lock: $(VENV)/.dev ## lock the dependencies of images and CI, from pyproject.toml

@@ -88,7 +88,7 @@ def scan(
     )
     uids: list[str] = []
     session.RE.subscribe(lambda _, document: uids.append(document["uid"]), "start")
-    ended = False
+    measured = kept = False
     began = time.monotonic()
     try:
         counted = _known(_readables(session), detectors.split(), "--detectors")
@@ -117,11 +117,12 @@ def scan(
             session.RE(measure())
         except RunEngineInterrupted:
             raise KeyboardInterrupt from None
-        ended = session.wait()
+        measured = True
+        kept = session.wait()
     finally:
         session.close()
         session.release()
-        if uids and not ended:
+        if uids and not measured:
             again = shlex.join(["beamline", "scan", edge, "--resume", uids[0]])
             say(f"the run {uids[0]} is not complete; `{again}` measures what it lacks")
         problems = session.problems()
@@ -132,7 +133,7 @@ def scan(
     say(f"run {uid} in {file}, {time.monotonic() - began:.1f} s")
     if as_json:
         typer.echo(json.dumps({"uid": uid, "file": str(file), "problems": problems}))
-    if not ended or problems or file is None:
+    if not kept or problems or file is None:
         raise typer.Exit(1)
 
 
