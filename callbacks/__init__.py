@@ -21,18 +21,24 @@ if TYPE_CHECKING:
     from .live_view import LiveView
     from .nxxas import NXxasWriter, rebuild
     from .progress import ScanProgress
+    from .reduction import LiveReduction, LiveState
     from .report import ReportWriter
     from .tiled import TiledPublisher
     from .timing import ScanSummary, TimingMemory
+    from .views import FigureView, TextView
     from .xdi import XDIWriter
 
 _HOMES = {
+    "FigureView": "views",
     "Journal": "journal",
     "LiveView": "live_view",
+    "LiveReduction": "reduction",
+    "LiveState": "reduction",
     "NXxasWriter": "nxxas",
     "ReportWriter": "report",
     "ScanProgress": "progress",
     "ScanSummary": "timing",
+    "TextView": "views",
     "TiledPublisher": "tiled",
     "TimingMemory": "timing",
     "XDIWriter": "xdi",
@@ -40,12 +46,16 @@ _HOMES = {
 }
 
 __all__ = [
+    "FigureView",
     "Journal",
+    "LiveReduction",
+    "LiveState",
     "LiveView",
     "NXxasWriter",
     "ReportWriter",
     "ScanProgress",
     "ScanSummary",
+    "TextView",
     "TiledPublisher",
     "TimingMemory",
     "XDIWriter",

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from beamline_ophyd.analysis.xafs import find_glitches
+from beamline_ophyd.analysis.xafs import SoFar, find_glitches
 from beamline_ophyd.data import ScanData
-
-from ._reduced import KWEIGHT, Reduced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,10 +17,12 @@ __all__ = ["plain_figure", "readings_figure", "spectrum_figure"]
 
 MAX_LINES = 8
 
+KWEIGHT = 2
+
 DATA, MODEL, BAND = "tab:blue", "tab:gray", 0.25
 
 
-def spectrum_figure(spectrum: Reduced, mode: str) -> str:
+def spectrum_figure(spectrum: SoFar, mode: str) -> str:
     """mu(E), normalised mu with its near edge, chi(k) and chi(R): as far as the data go."""
     panels = {"mu": True, "normalised": spectrum.normalised is not None}
     panels |= {"chi": spectrum.background is not None, "chir": spectrum.transform is not None}
@@ -93,7 +93,7 @@ def _hinted(scan: ScanData) -> list[str]:
     return list(dict.fromkeys(fields))
 
 
-def _mu(axes: "Axes", spectrum: Reduced, mode: str) -> None:
+def _mu(axes: "Axes", spectrum: SoFar, mode: str) -> None:
     axes.plot(spectrum.energy, spectrum.mu, color=DATA, lw=1.2)
     if (normal := spectrum.normalised) is not None:
         axes.plot(spectrum.energy, normal.pre_edge, "--", color=MODEL, lw=1, label="pre-edge")
@@ -107,7 +107,7 @@ def _mu(axes: "Axes", spectrum: Reduced, mode: str) -> None:
     axes.set(xlabel="energy (eV)", ylabel=label)
 
 
-def _normalised(axes: "Axes", spectrum: Reduced) -> None:
+def _normalised(axes: "Axes", spectrum: SoFar) -> None:
     normal = spectrum.normalised
     assert normal is not None
     axes.plot(spectrum.energy, normal.flat, color=DATA, lw=1.2)
@@ -122,7 +122,7 @@ def _normalised(axes: "Axes", spectrum: Reduced) -> None:
         inset.plot(spectrum.energy[near], normal.flat[near], ".-", color=DATA, ms=3, lw=0.8)
 
 
-def _chi(axes: "Axes", spectrum: Reduced) -> None:
+def _chi(axes: "Axes", spectrum: SoFar) -> None:
     background = spectrum.background
     assert background is not None
     weight = background.k**KWEIGHT
@@ -133,7 +133,7 @@ def _chi(axes: "Axes", spectrum: Reduced) -> None:
     axes.set(xlabel=r"$k$ ($\AA^{-1}$)", ylabel=rf"$k^{KWEIGHT} \chi(k)$ ($\AA^{{-{KWEIGHT}}}$)")
 
 
-def _chir(axes: "Axes", spectrum: Reduced) -> None:
+def _chir(axes: "Axes", spectrum: SoFar) -> None:
     transform = spectrum.transform
     assert transform is not None
     axes.plot(transform.r, transform.chir_mag, color=DATA, lw=1.2)

@@ -7,10 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from beamline_ophyd.analysis.xafs import find_e0, find_glitches
+from beamline_ophyd.analysis.xafs import SoFar, find_e0, find_glitches, reduce_so_far
 from beamline_ophyd.data import ScanData
-
-from ._reduced import Reduced, reduced
 
 __all__ = ["Finding", "findings"]
 
@@ -45,18 +43,18 @@ class Finding:
     text: str
 
 
-def findings(scan: ScanData, spectrum: Reduced | None = None) -> list[Finding]:
+def findings(scan: ScanData, spectrum: SoFar | None = None) -> list[Finding]:
     """What is worth a second look in a run.
 
     Parameters
     ----------
     scan : ScanData
         Any run; most is found in absorption spectra.
-    spectrum : Reduced, optional
+    spectrum : SoFar, optional
         The run's reduced spectrum, if it is at hand.
     """
     found = [*_ended(scan), *_points(scan)]
-    spectrum = reduced(scan) if spectrum is None else spectrum
+    spectrum = reduce_so_far(scan) if spectrum is None else spectrum
     if spectrum is not None:
         found += [*_edge(spectrum), *_glitches(spectrum), *_thickness(scan, spectrum)]
         found += [*_calibration(scan), *_drift(scan)]
@@ -90,12 +88,12 @@ def _points(scan: ScanData) -> Iterator[Finding]:
         yield Finding("bad points", f"Points were bad, and do not count: {words}.")
 
 
-def _edge(spectrum: Reduced) -> Iterator[Finding]:
+def _edge(spectrum: SoFar) -> Iterator[Finding]:
     if spectrum.normalised is None:
         yield Finding("edge", "No edge could be normalised: too few points on one side of it.")
 
 
-def _glitches(spectrum: Reduced) -> Iterator[Finding]:
+def _glitches(spectrum: SoFar) -> Iterator[Finding]:
     if spectrum.normalised is None:
         return
     marks = find_glitches(
@@ -108,7 +106,7 @@ def _glitches(spectrum: Reduced) -> Iterator[Finding]:
         yield Finding("glitches", f"Points stand off the curve at {words} eV{more}.")
 
 
-def _thickness(scan: ScanData, spectrum: Reduced) -> Iterator[Finding]:
+def _thickness(scan: ScanData, spectrum: SoFar) -> Iterator[Finding]:
     if scan.mode != "transmission" or spectrum.normalised is None:
         return
     # ln(I0/It) has unknown gains in it, the edge step has not; what is thick by its step alone

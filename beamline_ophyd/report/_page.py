@@ -1,6 +1,7 @@
 """The page of a run: made from a template in which every value is text."""
 
 import base64
+import contextlib
 import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, Template
 
+from beamline_ophyd.analysis.xafs import SoFar, reduce_so_far
 from beamline_ophyd.data import ScanData
+from beamline_ophyd.edges import GridError, absorption_edge
 from beamline_ophyd.formats.hdf5 import replace_file
 
 from ._figures import plain_figure, readings_figure, spectrum_figure
 from ._findings import findings
-from ._reduced import Reduced, reduced
 
 __all__ = ["report_html", "write_report"]
 
@@ -58,7 +60,7 @@ def report_html(scan: ScanData) -> str:
     str
         HTML that runs no script and fetches nothing; its figures are in it.
     """
-    spectrum = reduced(scan)
+    spectrum = reduce_so_far(scan)
     return _template().render(
         title=_title(scan),
         under=" · ".join(_under(scan)),
@@ -93,7 +95,7 @@ def _under(scan: ScanData) -> Iterator[str]:
     yield scan.uid
 
 
-def _figures(scan: ScanData, spectrum: Reduced | None) -> Iterator[_Figure]:
+def _figures(scan: ScanData, spectrum: SoFar | None) -> Iterator[_Figure]:
     if spectrum is not None:
         yield _Figure("Spectrum", _address(spectrum_figure(spectrum, str(scan.mode))))
         yield _Figure("Readings", _address(readings_figure(scan)))
@@ -105,9 +107,9 @@ def _address(svg: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
 
 
-def _tables(scan: ScanData, spectrum: Reduced | None) -> Iterator[_Table]:
+def _tables(scan: ScanData, spectrum: SoFar | None) -> Iterator[_Table]:
     if spectrum is not None:
-        yield _Table("Numbers", list(_numbers(spectrum)))
+        yield _Table("Numbers", list(_numbers(scan, spectrum)))
     yield _Table("Run", list(_run(scan)))
     start = {key: value for key, value in scan.run.start.items() if key not in NOT_SHOWN}
     yield _Table("Metadata", list(_flat(start)))
@@ -120,19 +122,23 @@ def _tables(scan: ScanData, spectrum: Reduced | None) -> Iterator[_Table]:
         yield _Table("Before and after the run", rows)
 
 
-def _numbers(spectrum: Reduced) -> Iterator[tuple[str, str]]:
+def _numbers(scan: ScanData, spectrum: SoFar) -> Iterator[tuple[str, str]]:
     yield "points", str(len(spectrum.energy))
     yield "energies", f"{spectrum.energy[0]:.2f} to {spectrum.energy[-1]:.2f} eV"
     if spectrum.mu_errors is not None and np.isfinite(spectrum.mu_errors).any():
         yield "median standard deviation of mu", f"{np.nanmedian(spectrum.mu_errors):.2e}"
-    if spectrum.tabulated_ev is not None:
-        yield "tabulated edge", f"{spectrum.tabulated_ev:.1f} eV"
+    about = scan.about
+    with contextlib.suppress(GridError):
+        tabulated = absorption_edge(f"{about.element}-{about.edge}")[2]
+        yield "tabulated edge", f"{tabulated:.1f} eV"
     if (normal := spectrum.normalised) is not None:
         error = normal.edge_step_error
         yield "E0 (steepest point)", f"{normal.e0:.2f} eV"
         yield "edge step", f"{normal.edge_step:.4f}" + ("" if error is None else f" ± {error:.1e}")
     if (background := spectrum.background) is not None:
         yield "chi(k) up to", f"{background.k[-1]:.2f} 1/Å"
+    if np.isfinite(spectrum.noise):
+        yield "noise of k² chi from k = 3 on", f"{spectrum.noise:.2e} 1/Å²"
     if (transform := spectrum.transform) is not None:
         shell = (transform.r > 1.0) & (transform.r < 4.0)
         peak = transform.r[shell][np.argmax(transform.chir_mag[shell])]

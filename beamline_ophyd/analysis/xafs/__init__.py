@@ -25,6 +25,8 @@ from ._noise import NoiseCheck, check_noise, counting_noise, high_r_noise, point
 from ._normalise import PreEdge, pre_edge
 from ._reduction import Reduction, reduce, reduce_arrays
 from ._shell import ShellFit, fit_shell
+from ._so_far import SoFar, chi_noise, reduce_so_far
+from ._tabulated import tabulated_edge_step
 from ._windows import WINDOWS, ftwindow
 
 __all__ = [
@@ -41,10 +43,12 @@ __all__ = [
     "Reduction",
     "SelfAbsorption",
     "ShellFit",
+    "SoFar",
     "align",
     "autobk",
     "calibrated",
     "check_noise",
+    "chi_noise",
     "counting_noise",
     "dead_time",
     "find_e0",
@@ -59,7 +63,9 @@ __all__ = [
     "pre_edge",
     "reduce",
     "reduce_arrays",
+    "reduce_so_far",
     "self_absorption",
+    "tabulated_edge_step",
     "xftf",
     "xftr",
 ]
