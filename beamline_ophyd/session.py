@@ -11,7 +11,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,8 @@ def start(
     table: bool | None = None,
     plots: bool | None = None,
     shared: bool = False,
+    suspend: bool | Mapping[str, Any] = False,
+    proposal: str | Path | None = None,
     md: Mapping[str, Any] | None = None,
     timeout: float = 5.0,
 ) -> Session:
@@ -223,6 +225,14 @@ def start(
     shared : bool
         Go on though another session is on the beamline, which is an error else. The metadata of
         this session, scan_id among them, are then a copy that is not kept.
+    suspend : bool or mapping
+        Let every run wait while there is no beam, and go on by itself: with True while the
+        current of the device ring is below 10 mA; or what
+        :func:`beamline_ophyd.plans.beam_suspenders` takes, with signals by name:
+        ``{"current": "ring.current", "minimum_current": 50}``.
+    proposal : path, optional
+        File of a proposal, for every run's metadata, see
+        :func:`beamline_ophyd.plans.proposal_wrapper`.
     md : mapping, optional
         Metadata for every run, such as ``{"Facility": {...}, "Beamline": {...}}``.
     timeout : float
@@ -254,6 +264,7 @@ def start(
     engine = RunEngine({})  # whose event loop connects devices of ophyd-async
     try:
         missing = set(beamline.connect(timeout)) - {SIMULATION}
+        chosen = _chosen_wrappers(beamline, suspend, proposal)
     except BaseException:
         engine.loop.call_soon_threadsafe(engine.loop.stop)
         if occupancy is not None:
@@ -311,6 +322,7 @@ def start(
     if (gate := beamline.get("shutter")) is not None:
         plans.close_after_halt(engine, gate)
     engine.preprocessors += _wrappers(beamline, engine, check)
+    engine.preprocessors += chosen
     return Session(
         RE=engine,
         beamline=beamline,
@@ -347,6 +359,34 @@ def _wrappers(
     if baseline := beamline.labelled("baseline"):
         wrappers.append(partial(plans.baseline_wrapper, devices=baseline))
     return wrappers
+
+
+def _chosen_wrappers(
+    beamline: Beamline, suspend: bool | Mapping[str, Any], proposal: str | Path | None
+) -> list[Any]:
+    """What every plan gets around it where a user has asked for it."""
+    wrappers: list[Any] = []
+    if proposal is not None:
+        wrappers.append(partial(plans.proposal_wrapper, file=str(proposal)))
+    if suspend is True and "ring" not in beamline:
+        logger.warning("no device is called ring, so no run waits for the beam; name a signal")
+    elif suspend:
+        chosen = {"current": "ring.current"} if suspend is True else dict(suspend)
+        chosen = {key: _signal(beamline, value) for key, value in chosen.items()}
+        plans.beam_suspenders(**chosen)  # refuses what does not fit, before there is a plan
+        wrappers.append(lambda plan: plans.suspend_wrapper(plan, plans.beam_suspenders(**chosen)))
+    return wrappers
+
+
+def _signal(beamline: Beamline, named: Any) -> Any:
+    """A signal by its name, such as "ring.current"; anything else is what it is."""
+    if not isinstance(named, str):
+        return named
+    device, *parts = named.split(".")
+    try:
+        return reduce(getattr, parts, beamline[device])
+    except (KeyError, AttributeError) as error:
+        raise ValueError(f"suspend names {named!r}, which is no signal: {error}") from error
 
 
 def _metadata(home: Path, *, kept: bool) -> Any:

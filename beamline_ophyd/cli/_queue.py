@@ -34,6 +34,12 @@ def queue(
             show_default="BEAMLINE_PRESETS, or those of the package",
         ),
     ] = None,
+    suspend: Annotated[
+        bool, typer.Option(help="Wait while there is no beam, and go on by itself.")
+    ] = True,
+    proposal: Annotated[
+        Path | None, typer.Option(help="File of the proposal, for every run's metadata.")
+    ] = None,
     prefix: Prefix = "BL02:",
     devices: Devices = None,
     folder: Annotated[
@@ -62,7 +68,8 @@ def queue(
         say(str(log.report(found)))
     else:
         try:
-            code = _run(str(sheet), prefix, devices, folder, options)
+            around = {"folder": folder, "suspend": suspend, "proposal": proposal}
+            code = _run(str(sheet), prefix, devices, around, options)
         finally:
             say(str(log.report(found)))
     if as_json:
@@ -106,7 +113,11 @@ def _check(sheet: str, prefix: str, devices: Path | None, options: dict[str, Any
 
 
 def _run(
-    sheet: str, prefix: str, devices: Path | None, folder: Path | None, options: dict[str, Any]
+    sheet: str,
+    prefix: str,
+    devices: Path | None,
+    around: dict[str, Any],
+    options: dict[str, Any],
 ) -> int:
     from bluesky.utils import RunEngineInterrupted
 
@@ -114,7 +125,7 @@ def _run(
     from beamline_ophyd.session import start
 
     use_loopback_by_default()
-    session = start(prefix, folder=folder, devices=devices or SIMULATOR)
+    session = start(prefix, devices=devices or SIMULATOR, **around)
     try:
         plan = _plan(sheet, session.beamline, journals=str(session.journal.folder), **options)
         session.RE(plan)
