@@ -9,11 +9,8 @@ BIN := $(VENV)/bin
 # Rebuilt when the package's metadata or the C server change; Python edits are live.
 SOURCES := pyproject.toml CMakeLists.txt $(shell find device_server -type f -not -path '*/tests/*')
 
-<<<<<<< HEAD
-.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-reduction bench-writers kills soak valgrind wheel ioc reference docs lock lock-check clean
-=======
-.PHONY: help setup setup-system demo test quick check lint ctest ioctest ctest-coverage bench bench-writers kills soak valgrind wheel ioc reference docs images containers lock lock-check clean
->>>>>>> 276c43b (Run the beamline in containers, confined, and see that it fails when it must)
+# Every target with a line of help is a name, and no file.
+.PHONY: $(shell sed -nE 's/^([a-z-]+):.*[#]{2}.*/\1/p' Makefile)
 
 help: ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
