@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from p4p.client.thread import RemoteError
 
 from ..pvs import Order
 
@@ -96,10 +97,12 @@ def test_other_crystals_give_another_energy_at_the_same_angle(kohzu):
     assert kohzu.get("BraggThetaAO") == pytest.approx(angle, abs=1e-6)
 
 
-def test_the_crystals_are_chosen_elsewhere(kohzu):
-    kohzu.put("BraggHAO", 3.0)
-    assert kohzu.get("BraggHAO") == 1
-    assert kohzu.get("BraggHAO.SEVR", as_string=True) == "INVALID"
+def test_what_only_tells_refuses_a_put(kohzu, pva):
+    for name, value in (("BraggHAO", 3.0), ("BraggERdbkAO", 8.0), ("KohzuMoving", 1)):
+        before = kohzu.get(name)
+        with pytest.raises(RemoteError):
+            pva.put(kohzu.prefix + name, value, timeout=15)
+        assert kohzu.get(name) == before
 
 
 def test_slides_keep_the_exit_beam_where_it_is(kohzu):
