@@ -17,7 +17,7 @@ from ._app import INTERRUPTED, app, say
 
 # Help lists the commands in this order.
 # isort: off
-from . import _run, _session, _scan, _queue, _devices, _plans, _files  # noqa: F401
+from . import _run, _session, _scan, _queue, _devices, _doctor, _plans, _files  # noqa: F401
 # isort: on
 
 __all__ = ["app", "main"]

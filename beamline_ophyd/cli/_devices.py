@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from beamline_ophyd.devices import Beamline, Connection, Reading
 
-__all__ = []
+__all__ = ["connected_beamline"]
 
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for the PVs.", min=0.0)]
 
@@ -40,7 +40,7 @@ def devices(
     """
     from beamline_ophyd.devices import connections
 
-    with _beamline(prefix, file) as beamline:
+    with connected_beamline(prefix, file) as beamline:
         found = connections(beamline, timeout)
     width = max((len(c.device) for c in found), default=0)
     for connection in found:
@@ -74,7 +74,7 @@ def status(
     """
     from beamline_ophyd.devices import connections
 
-    with _beamline(prefix, file) as beamline, _interrupted() as interrupted:
+    with connected_beamline(prefix, file) as beamline, _interrupted() as interrupted:
         found = connections(beamline, timeout)
         while True:
             away = [c.device for c in found if not c.connected]
@@ -110,7 +110,7 @@ def _interrupted() -> "Iterator[threading.Event]":
 
 
 @contextmanager
-def _beamline(prefix: str, file: Path | None) -> "Iterator[Beamline]":
+def connected_beamline(prefix: str, file: Path | None) -> "Iterator[Beamline]":
     from bluesky import RunEngine
 
     from beamline_ophyd.devices import SIMULATOR, load_beamline, use_loopback_by_default

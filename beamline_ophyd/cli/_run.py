@@ -61,18 +61,25 @@ def ioc(context: typer.Context) -> None:
     os.execv(program, [program, *context.args])
 
 
-@app.command()
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        help="Data folder of the server.", show_default="~/.local/share/beamline-ophyd/tiled"
+    ),
+]
+FilesFolder = Annotated[
+    Path | None, typer.Option(help="Folder of NXxas files to serve.", show_default="FOLDER/files")
+]
+
+tiled_app = typer.Typer(invoke_without_command=True)
+app.add_typer(tiled_app, name="tiled")
+
+
+@tiled_app.callback()
 def tiled(
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            help="Data folder of the server.", show_default="~/.local/share/beamline-ophyd/tiled"
-        ),
-    ] = None,
-    files: Annotated[
-        Path | None,
-        typer.Option(help="Folder of NXxas files to serve.", show_default="FOLDER/files"),
-    ] = None,
+    context: typer.Context,
+    folder: Folder = None,
+    files: FilesFolder = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
@@ -81,7 +88,9 @@ def tiled(
         bool, typer.Option("--public", help="Allow an address that others can reach.")
     ] = False,
 ) -> None:
-    """Serve runs and files with Tiled until Ctrl-C."""
+    """Serve runs and files with Tiled until Ctrl-C; or copy all that a server holds."""
+    if context.invoked_subcommand is not None:
+        return
     from beamline_ophyd.serving import TiledServer, serve_forever
 
     def ready(server: TiledServer) -> None:
@@ -89,3 +98,32 @@ def tiled(
         say(f"keys: {server.folder.root}/reader.key and writer.key; Ctrl-C ends it")
 
     serve_forever(folder, files=files, host=host, port=port, public=public, on_ready=ready)
+
+
+@tiled_app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="New file to write; it will hold the keys.")],
+    folder: Folder = None,
+    files: FilesFolder = None,
+) -> None:
+    """Copy catalogue, files and keys of a server that is stopped into one private file."""
+    from beamline_ophyd.serving import DataFolder
+    from beamline_ophyd.serving.backup import backup as write
+
+    written = write(DataFolder.at(folder, files), file)
+    say(f"{written}, {written.stat().st_size / 1e6:.1f} MB; keep it private: the keys are in it")
+
+
+@tiled_app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `beamline tiled backup` wrote.")],
+    folder: Folder = None,
+    files: FilesFolder = None,
+) -> None:
+    """Unpack a backup into folders that are not there yet, here or on another machine."""
+    from beamline_ophyd.serving import DataFolder
+    from beamline_ophyd.serving.backup import restore as unpack
+
+    place = DataFolder.at(folder, files)
+    unpack(file, place)
+    say(f"{place.root} is as it was; `beamline tiled --folder {place.root}` serves it")

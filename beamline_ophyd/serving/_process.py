@@ -5,20 +5,18 @@ One line of JSON on standard output says that it is ready; trouble goes to stand
 """
 
 import contextlib
-import fcntl
 import gc
 import json
 import logging
 import os
-import random
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ._lock import take_folder
 from .contents import CONTAINERS
 from .errors import ERROR_PREFIX, ServerError
 from .folder import DataFolder
@@ -28,34 +26,6 @@ __all__ = ["main"]
 # Seconds that open connections may take to finish, and then that shutting down may take at all.
 _GRACE_S = 2
 _LAST_RESORT_S = 8.0
-# About as long as it takes to look whether a folder is locked.
-_LOOK_S = 0.001
-
-
-def _lock(folder: DataFolder) -> int:
-    """Take the folder for this process until it ends."""
-    descriptor = os.open(folder.lock, os.O_RDWR | os.O_CREAT, 0o600)
-    while not _flock(descriptor, fcntl.LOCK_EX):
-        if not _flock(descriptor, fcntl.LOCK_SH):
-            other = folder.announced() or {}
-            where = f" at {other['uri']} (process {other.get('pid')})" if other else ""
-            raise ServerError(
-                f"{folder.root} is already served{where}; connect to that server, stop it, "
-                f"or choose another data folder"
-            )
-        # Only somebody who looks whether a server runs, for a moment.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-        time.sleep(_LOOK_S * random.random())  # two that start together must not keep step
-    folder.state.unlink(missing_ok=True)  # the words of one that was killed
-    return descriptor
-
-
-def _flock(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -137,7 +107,7 @@ def _end_with_parent(stop: Callable[[], None]) -> None:
 def serve(folder: DataFolder, host: str, port: int) -> None:
     """Serve a prepared data folder until told to stop."""
     os.environ.update(folder.environment)
-    held = _lock(folder)
+    held = take_folder(folder)
     listener = _bind(host, port)
 
     # Loading Tiled makes a million objects that stay: looking through them for garbage, now and

@@ -1,6 +1,8 @@
 """The commands that are no scan."""
 
 import json
+import os
+from importlib.metadata import version
 
 import pytest
 
@@ -42,6 +44,39 @@ def test_validate_tells_what_is_wrong(beamline, tmp_path):
     assert len(json.loads(result.stdout)["problems"]) >= 1
 
 
+def doctor(beamline, *options, **environment):
+    result = beamline("doctor", "--json", *options, env={**os.environ, **environment})
+    return result.returncode, {each["what"]: each for each in json.loads(result.stdout)}
+
+
+@pytest.mark.slow("processes that load all there is")
+def test_the_doctor_finds_a_beamline_well(beamline, ioc, tmp_path):
+    with TiledServer(tmp_path / "tiled") as server:
+        status, found = doctor(beamline, "--folder", tmp_path)
+        assert status == 0, found
+        assert {each["state"] for each in found.values()} == {"ok"}
+        assert f"at {server.uri}, with 0 runs" in found["Tiled"]["found"]
+        assert f"bluesky {version('bluesky')}" in found["packages"]["found"]
+        assert "GB are free" in found["room for data"]["found"]
+        assert "answer for BL02:" in found["devices"]["found"]
+    (tmp_path / "tiled/writer.key").chmod(0o644)
+    status, found = doctor(beamline, "--folder", tmp_path)
+    assert status == 1
+    assert found["Tiled's keys"]["remedy"] == f"chmod 600 {tmp_path}/tiled/writer.key"
+    assert found["Tiled"]["remedy"] == f"beamline tiled --folder {tmp_path}/tiled"
+
+
+@pytest.mark.slow("a process that loads all there is")
+def test_the_doctor_has_a_remedy_for_each_problem(beamline):
+    status, found = doctor(beamline, "--folder", "/proc/sys", "--prefix", "GONE:", "--timeout", "1")
+    assert status == 1
+    problems = {what for what, each in found.items() if each["state"] == "problem"}
+    assert {"folder for data", "folder for files", "devices"} <= problems
+    assert all(found[what]["remedy"] for what in problems)
+    assert "mono" in found["devices"]["found"]
+    assert "/proc/sys cannot be written" in found["folder for data"]["found"]
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -53,6 +88,7 @@ def test_validate_tells_what_is_wrong(beamline, tmp_path):
         "scan",
         "devices",
         "status",
+        "doctor",
         "validate",
         "replay",
         "export",
