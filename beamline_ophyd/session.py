@@ -128,6 +128,13 @@ class Session:
             )
         return str(found[0])
 
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self.release()
+
     def wait(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
         """Wait until files and Tiled have everything measured so far."""
         done = self.writer.wait(timeout)
