@@ -110,6 +110,9 @@ class Session:
         names |= {"RE": self.RE} | {name: self.beamline[name] for name in self.beamline}
         if self.chambers is not None:
             names |= {"i0": self.i0, "it": self.it, "ir": self.ir}
+            names |= {
+                n: d for n in ("ifluor", "diffracted") if (d := getattr(self.chambers, n, None))
+            }
         return names
 
     def recorded(self, uid: str) -> str:

@@ -22,7 +22,6 @@ MOTORS = {
     "DIFF:TTH": 0.0,
 }
 SETTINGS = {
-    "SIM:FAULT": 0,
     "SIM:NOISE": 1,
     "SIM:RING": 0,
     "SIM:PITCH:OPTIMUM": 25.0,
@@ -30,12 +29,22 @@ SETTINGS = {
     "MIRROR:IN": 1,
     "MONO:CRYSTAL": 0,
     "REF:NAME": "fe_foil",
+    "SAMPLE:THICKNESS": 1.0,
+    "SAMPLE:CONCENTRATION": 1.0,
+    "SAMPLE:TEMP": 300.0,
+    "XRF:ROI:LOW": 6200.0,
+    "XRF:ROI:HIGH": 6600.0,
+    "XRF:TAU": 1.0,
 }
 PREAMPS = {
     "I0": {"sens_num": 4, "sens_unit": 1},
     "IT": {"sens_num": 4, "sens_unit": 1},
     "IR": {"sens_num": 3, "sens_unit": 1},
 }
+
+
+PREAMP_ZEROS = ("offset_on", "offset_num", "offset_unit", "offset_cal", "invert_on", "blank_on")
+MOTOR_FIELDS = {"SPMG": 3, "SET": 0, "FOFF": 0, "DIR": 0, "OFF": 0.0, "BDST": 0.0}
 
 
 class _Resets(abc.ABC):
@@ -45,28 +54,36 @@ class _Resets(abc.ABC):
     def put(self, name, value, *, wait=True):
         """Put, and wait for completion."""
 
+    @abc.abstractmethod
+    def get_all(self, names):
+        """Values of PVs, in one go."""
+
+    def _bring_back(self, wanted):
+        for (name, value), present in zip(wanted.items(), self.get_all(wanted), strict=True):
+            if present != value:
+                self.put(name, value)
+
     def reset(self, speed):
         self.put("SIM:SPEED", speed)
-        for field, value in (("CONT", 0), ("CNT", 0), ("DLY", 0.0), ("TP1", 1.0)):
+        self.put("SIM:FAULT", 0)
+        scaler = {"CONT": 0, "CNT": 0, "DLY": 0.0, "TP1": 1.0}
+        scaler |= {f"G{channel}": 0 for channel in range(1, 7)} | {"TP": 1.0}
+        for field, value in scaler.items():
             self.put(f"SCALER.{field}", value)
-        for channel in range(1, 5):
-            self.put(f"SCALER.G{channel}", 0)
-        self.put("SCALER.TP", 1.0)
-        for name, value in SETTINGS.items():
-            self.put(name, value)
+        wanted = dict(SETTINGS)
         for chamber, sensitivity in PREAMPS.items():
-            for setting in ("offset_on", "offset_cal", "invert_on", "blank_on"):
-                self.put(f"PREAMP:{chamber}:{setting}", 0)
-            for setting, value in sensitivity.items():
-                self.put(f"PREAMP:{chamber}:{setting}", value)
-        self.put("SHUTTER:CMD", 1)
-        fields = {"SPMG": 3, "SET": 0, "FOFF": 0, "DIR": 0, "OFF": 0.0, "BDST": 0.0}
+            settings = dict.fromkeys(PREAMP_ZEROS, 0) | sensitivity
+            wanted |= {f"PREAMP:{chamber}:{setting}": v for setting, v in settings.items()}
         for motor in MOTORS:
-            for field, value in fields.items():
-                self.put(f"{motor}.{field}", value)
-        for motor, position in MOTORS.items():
-            if position is not None:
-                self.put(motor, position)
+            wanted |= {f"{motor}.{field}": value for field, value in MOTOR_FIELDS.items()}
+        self._bring_back(wanted)
+        self.put("SHUTTER:CMD", 1)
+        moved = {motor: position for motor, position in MOTORS.items() if position is not None}
+        done = self.get_all([f"{motor}.DMOV" for motor in moved])
+        for motor, still in zip(moved, done, strict=True):
+            if not still:
+                self.put(f"{motor}.STOP", 1)
+        self._bring_back(moved)
 
 
 class Beamline(_Resets):
@@ -78,10 +95,16 @@ class Beamline(_Resets):
 
     def pv(self, name):
         if name not in self._pvs:
-            pv = epics.PV(self.prefix + name, auto_monitor=False)
-            assert pv.wait_for_connection(DEADLINE_S), f"{pv.pvname} did not connect"
-            self._pvs[name] = pv
-        return self._pvs[name]
+            self._pvs[name] = epics.PV(self.prefix + name, auto_monitor=False)
+        pv = self._pvs[name]
+        assert pv.wait_for_connection(DEADLINE_S), f"{pv.pvname} did not connect"
+        return pv
+
+    def get_all(self, names):
+        for name in names:
+            if name not in self._pvs:
+                self._pvs[name] = epics.PV(self.prefix + name, auto_monitor=False)
+        return [self.get(name) for name in names]
 
     def get(self, name, **options):
         value = self.pv(name).get(timeout=DEADLINE_S, use_monitor=False, **options)
@@ -105,6 +128,9 @@ class SideDoor(_Resets):
     def __init__(self, prefix, context):
         self.prefix = prefix
         self.context = context
+
+    def get_all(self, names):
+        return self.context.get([self.prefix + name for name in names], timeout=DEADLINE_S)
 
     def get(self, name):
         return self.context.get(self.prefix + name, timeout=DEADLINE_S)
@@ -187,4 +213,4 @@ def count(bl, seconds=None):
     if seconds is not None:
         bl.put("SCALER.TP", seconds)
     bl.put("SCALER.CNT", 1)
-    return [int(bl.get(f"SCALER.S{channel}")) for channel in range(1, 6)]
+    return [int(bl.get(f"SCALER.S{channel}")) for channel in (1, 2, 3, 4, 32)]

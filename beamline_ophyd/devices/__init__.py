@@ -14,12 +14,20 @@ from ._connect import (
     disconnect,
     use_loopback_by_default,
 )
-from ._ion_chambers import CountError, IonChamber, IonChambers
+from ._detectors import (
+    Detectors,
+    FluorescenceDetector,
+    FluorescenceElement,
+    PointDetector,
+)
+from ._diffractometer import Diffractometer
+from ._ion_chambers import IonChamber, IonChambers
 from ._mirror import HarmonicMirror
 from ._monochromator import Monochromator
 from ._overview import Connection, Reading, connections, readings
 from ._pvs import PVNameError, with_pvs
 from ._sample_stage import SampleStage
+from ._scaler import CountError, Scaler, ScalerDetector
 from ._shutter import Shutter, ShutterError
 from ._simulation import Simulation
 from ._storage_ring import StorageRing
@@ -32,14 +40,21 @@ __all__ = [
     "BeamlineFileError",
     "Connection",
     "CountError",
+    "Detectors",
+    "Diffractometer",
+    "FluorescenceDetector",
+    "FluorescenceElement",
     "HarmonicMirror",
     "IonChamber",
     "IonChambers",
     "Monochromator",
     "MotionError",
     "PVNameError",
+    "PointDetector",
     "Reading",
     "SampleStage",
+    "Scaler",
+    "ScalerDetector",
     "Shutter",
     "ShutterError",
     "Simulation",

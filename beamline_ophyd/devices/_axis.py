@@ -1,5 +1,6 @@
 """A motor record whose moves always end."""
 
+import contextlib
 from typing import Any
 
 from ophyd import Component as Cpt
@@ -115,8 +116,8 @@ class Axis(EpicsMotor):
     def _done_moving(
         self, success: bool = True, timestamp: Any = None, value: Any = None, **_: Any
     ) -> None:
-        # Called by EpicsMotor when DMOV rises. The readback was posted before DMOV on the same
-        # circuit, so it is the position of rest.
+        # Called by EpicsMotor when DMOV rises. The readback was posted before it, but a server that
+        # has many subscriptions sends them from several queues, one of which may be late.
         if success:
             self._run_subs(sub_type=self.SUB_DONE, timestamp=timestamp, value=value)
             status = self._pending.current
@@ -137,10 +138,14 @@ class Axis(EpicsMotor):
             return False
 
     def _at(self, target: float) -> bool:
-        resolution = 10.0 ** -(self.precision or 0)
-        return abs(float(self.position or 0.0) - target) <= max(
-            float(self.deadband.get()), resolution
-        )
+        tolerance = max(float(self.deadband.get()), 10.0 ** -(self.precision or 0))
+        if abs(float(self.position or 0.0) - target) > tolerance:
+            self._ask_position()
+        return abs(float(self.position or 0.0) - target) <= tolerance
+
+    def _ask_position(self) -> None:
+        with contextlib.suppress(TimeoutError, DisconnectedError):
+            self._set_position(self.user_readback.get(use_monitor=False))
 
     @property
     def _who(self) -> str:

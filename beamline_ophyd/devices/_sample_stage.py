@@ -12,18 +12,22 @@ __all__ = ["SampleStage"]
 
 
 class SampleStage(Device):
-    """Sample stage in X and Y, in um, with a holder of named samples.
+    """Sample stage with a holder of named samples.
 
     Attributes
     ----------
-    x, y : Axis
-        Stage position in um.
+    x, y, z : Axis
+        Stage position in um; x and y bring the holder's places into the beam.
+    theta : Axis
+        Rotation in degrees: 0 where the beam comes along the sample's normal.
     sample : EpicsSignalRO
         Name of what is in the beam.
     """
 
     x = Cpt(Axis, "SAMPLE:X")
     y = Cpt(Axis, "SAMPLE:Y")
+    z = Cpt(Axis, "SAMPLE:Z")
+    theta = Cpt(Axis, "SAMPLE:THETA")
     sample = Cpt(EpicsSignalRO, "SAMPLE:NAME", string=True, auto_monitor=False)
     place_names = Cpt(EpicsSignalRO, "SAMPLE:PLACES", kind="omitted", auto_monitor=False)
     place_x = Cpt(EpicsSignalRO, "SAMPLE:PLACES:X", kind="omitted", auto_monitor=False)
@@ -55,9 +59,10 @@ class SampleStage(Device):
         return str(self.sample.get())
 
     def stop(self, *, success: bool = False) -> None:
-        """Stop both axes."""
-        for axis in (self.x, self.y):
-            axis.stop(success=success)
+        """Stop all axes."""
+        for axis in (self.x, self.y, self.z, self.theta):
+            if axis is not None:  # a stage need not have all
+                axis.stop(success=success)
 
     def check_value(self, value: Any, **_: Any) -> None:
         """Refuse a name that the holder does not have."""

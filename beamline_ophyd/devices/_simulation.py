@@ -20,6 +20,10 @@ class Simulation(Device):
         Where in urad on its axis the second crystal is parallel to the first.
     bragg_slip : EpicsSignal
         Degrees that the true Bragg angle has beyond the axis's.
+    thickness, concentration : EpicsSignal
+        Of the sample in the beam and of its element, times those of its file.
+    temperature : EpicsSignal
+        Of the sample, in K.
     """
 
     mu_offset = Cpt(EpicsSignalRO, "SAMPLE:OFFSET", auto_monitor=False)
@@ -28,3 +32,6 @@ class Simulation(Device):
     noise = Cpt(EpicsSignal, "SIM:NOISE", string=True, kind="config")
     pitch_optimum = Cpt(EpicsSignal, "SIM:PITCH:OPTIMUM", kind="omitted")
     bragg_slip = Cpt(EpicsSignal, "SIM:BRAGG:SLIP", kind="omitted")
+    thickness = Cpt(EpicsSignal, "SAMPLE:THICKNESS", kind="config")
+    concentration = Cpt(EpicsSignal, "SAMPLE:CONCENTRATION", kind="config")
+    temperature = Cpt(EpicsSignal, "SAMPLE:TEMP", kind="config")

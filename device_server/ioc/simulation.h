@@ -90,16 +90,31 @@ void sim_drive_frame(struct sim *sim, int drive, double sign, double offset);
 /* Its soft limits, in dial units; both 0: none. They hold for all drives that move the axis. */
 void sim_drive_limits(struct sim *sim, int drive, double low, double high);
 
-/* Counter. Channel 0 is the time base, 1 .. BL_NCHAMBERS are the chambers. */
+/* Counter. Channel 0 is the time base; the chambers (BL_I0 ..) and what is beside the beam follow.
+ */
+enum sim_detector { SIM_IF = BL_NCHAMBERS, SIM_DIFFRACTED, SIM_NDETECTORS };
 #define SIM_TIME_BASE_HZ 1e7
-#define SIM_NCHANNELS (1 + BL_NCHAMBERS)
+#define SIM_NCHANNELS (1 + SIM_NDETECTORS)
 
 void sim_count_reset(struct sim *sim);
 int sim_count_preset(struct sim *sim, int channel, double counts);
 void sim_count_arm(struct sim *sim, bool count);
 int sim_count_read(struct sim *sim, uint32_t counts[SIM_NCHANNELS], bool *done);
 /* Counts per second of the last whole count. */
-int sim_count_rate(struct sim *sim, int chamber, double *rate_hz);
+int sim_count_rate(struct sim *sim, int detector, double *rate_hz);
+/* Counts per second of a chamber without beam. */
+double sim_dark_rate(struct sim *sim, int chamber);
+
+/* Fluorescence detector, of the last whole count: its elements, and BL_XRF_ELEMENTS for their sum.
+ */
+enum sim_xrf_value {
+    SIM_XRF_ROI,   /* pulses in the region of interest */
+    SIM_XRF_INPUT, /* photons/s that arrived */
+    SIM_XRF_SEEN,  /* photons/s seen */
+    SIM_XRF_DEAD   /* percent of the time */
+};
+double sim_xrf_value(struct sim *sim, int element, int value);
+void sim_xrf_spectrum(struct sim *sim, int element, double channel[BL_MCA_CHANNELS]);
 
 /* Shutter. A command that it does not follow fails. */
 int sim_shutter_move(struct sim *sim, bool open);
@@ -151,6 +166,12 @@ enum sim_knob {
     SIM_PITCH_OPTIMUM, /* urad: where on its axis the second crystal is parallel to the first */
     SIM_BRAGG_SLIP,    /* deg that the crystals have beyond what the Bragg axis counts */
     SIM_MIRROR,        /* 1: in the beam, where it rejects the harmonics */
+    SIM_THICKNESS,     /* of the sample, times that of its file */
+    SIM_CONCENTRATION, /* of its element, times that of its file */
+    SIM_TEMPERATURE,   /* K */
+    SIM_ROI_LOW,       /* eV: region of interest of the fluorescence detector .. */
+    SIM_ROI_HIGH,      /* .. and its end */
+    SIM_DEAD_TIME,     /* us after each photon that it sees */
     SIM_NKNOBS
 };
 double sim_knob(struct sim *sim, int knob);

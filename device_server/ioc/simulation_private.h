@@ -39,6 +39,16 @@ struct axis {
     unsigned long commands, scales;
 };
 
+/* What the fluorescence detector saw in a count: by element the pulses of each line, all photons
+   that arrived, and the pulses counted in the region of interest. */
+struct xrf_count {
+    struct bl_emission seen[BL_XRF_ELEMENTS];
+    double input[BL_XRF_ELEMENTS];
+    double roi[BL_XRF_ELEMENTS];
+    double elapsed_s;
+    uint64_t seed;
+};
+
 struct counter {
     bool armed, done;
     bool ending;                  /* that it is done is being told .. */
@@ -46,13 +56,18 @@ struct counter {
     int status;                   /* of the physics during the count */
     double start_s, to_s;         /* integrated from .. to */
     double preset[SIM_NCHANNELS]; /* counts that end the count; 0: none */
-    double counts[BL_NCHAMBERS];
-    double carry[BL_NCHAMBERS]; /* part of a pulse left in a converter by the last count */
+    double counts[SIM_NDETECTORS];
+    double carry[SIM_NDETECTORS]; /* part of a pulse left in a converter by the last count */
+    struct xrf_count xrf;         /* of this count */
+    struct xrf_count xrf_last;    /* of the last whole one .. */
+    double mca[BL_XRF_ELEMENTS][BL_MCA_CHANNELS]; /* .. and its spectra, .. */
+    bool mca_known;                               /* .. once somebody wanted them */
     bool forget_carry;
-    uint64_t number;              /* of the next count since the seed was set */
-    uint64_t seed;                /* of the noise of this count .. */
-    uint64_t draws;               /* .. and how many times it has been drawn */
-    double rate_hz[BL_NCHAMBERS]; /* of the last whole count */
+    uint64_t number;     /* of the next count since the seed was set */
+    uint64_t seed;       /* of the noise of this count .. */
+    uint64_t draws;      /* .. and how many times it has been drawn for the chambers .. */
+    uint64_t side_draws; /* .. and for the detectors beside the beam */
+    double rate_hz[SIM_NDETECTORS]; /* of the last whole count */
 };
 
 struct sim {
@@ -78,6 +93,7 @@ struct sim {
     struct bl_preamp preamp[BL_NCHAMBERS]; /* follows from the settings */
     double dark_a[BL_NCHAMBERS];
     double knob[SIM_NKNOBS];
+    struct bl_condition condition; /* follows from the knobs */
     int fault[SIM_NFAULTS];
     double filled_s; /* when the ring was last empty */
 
@@ -107,6 +123,14 @@ void knobs_init(struct sim *sim);
 void preamps_init(struct sim *sim);
 bool shutter_interlocked(const struct sim *sim);
 void shutter_go(struct sim *sim, double now_s, bool open);
+
+/* xrf.c: pulses of a slice of a count, and what they add to it; part: of the slice */
+int xrf_count(struct sim *sim, const struct bl_position *position,
+              const struct bl_light light[BL_NORDERS], double dt, struct xrf_count *slice);
+void xrf_add(struct xrf_count *count, const struct xrf_count *slice, double part);
+
+/* counting.c: pulses where `mean` are to be expected, of a detector beside the beam */
+double counting_draw_beside(struct sim *sim, double mean);
 
 /* counting.c: integrates up to now (before anything changes: exactly up to now) */
 void counting_seed(struct sim *sim, uint64_t seed);

@@ -52,6 +52,12 @@ static int get_gain(struct sim *sim, int arg, double *value)
     return BL_OK;
 }
 
+static int get_dark(struct sim *sim, int arg, double *value)
+{
+    *value = sim_dark_rate(sim, arg);
+    return BL_OK;
+}
+
 static int get_vf(struct sim *sim, int arg, double *value)
 {
     *value = bl_beamline_chamber(sim_beamline(sim), arg)->vf_hz_per_v;
@@ -105,7 +111,7 @@ static int get_sample_text(struct sim *sim, int arg, char text[BL_NAME_LENGTH])
         bl_text_copy(text, BL_NAME_LENGTH, s->title);
     else if (arg == SAMPLE_FORMULA)
         bl_text_copy(text, BL_NAME_LENGTH, s->formula_text);
-    else
+    else if (s->z > 0)
         snprintf(text, BL_NAME_LENGTH, "%s-%s", s->element, s->edge);
     return BL_OK;
 }
@@ -117,7 +123,9 @@ static int get_sample_number(struct sim *sim, int arg, double *value)
     const struct bl_sample *s = sample(sim);
     const double numbers[] = {
         [SAMPLE_OFFSET] = s != NULL ? s->offset : 0,
-        [SAMPLE_EDGE_STEP] = s != NULL ? s->edge_step : 0,
+        [SAMPLE_EDGE_STEP] = s != NULL ? s->edge_step * sim_knob(sim, SIM_THICKNESS) *
+                                             sim_knob(sim, SIM_CONCENTRATION)
+                                       : 0,
         [SAMPLE_EDGE_EV] = s != NULL ? s->edge_ev : 0,
     };
     *value = numbers[arg];
@@ -217,6 +225,7 @@ static int set_steady(struct sim *sim, int arg, double value)
 
 #define CHAMBER(prefix, index)                                                                     \
     {prefix ".rate", SIM_COUNT_DONE, index, .get = sim_count_rate},                                \
+        {prefix ".dark", SIM_GAIN_CHANGED, index, .get = get_dark},                                \
         {prefix ".gas", 0, index, .get_text = get_gas},                                            \
         {prefix ".length", 0, index, .get = get_length},                                           \
         {prefix ".gain", 0, index, .get = get_gain}, {prefix ".vf", 0, index, .get = get_vf},      \
@@ -233,6 +242,8 @@ static const struct variable variables[] = {
     CHAMBER("i0", BL_I0),
     CHAMBER("it", BL_IT),
     CHAMBER("ir", BL_IR),
+    {"if.rate", SIM_COUNT_DONE, SIM_IF, .get = sim_count_rate},
+    {"diff.rate", SIM_COUNT_DONE, SIM_DIFFRACTED, .get = sim_count_rate},
     {"sample.name", SIM_SAMPLE_CHANGED, 0, .get_text = get_sample_name},
     {"sample.title", SIM_SAMPLE_CHANGED, SAMPLE_TITLE, .get_text = get_sample_text},
     {"sample.formula", SIM_SAMPLE_CHANGED, SAMPLE_FORMULA, .get_text = get_sample_text},

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "text.h"
+
 static int get_fault(struct sim *sim, int arg, double *value)
 {
     *value = sim_fault(sim, arg);
@@ -65,6 +67,48 @@ static int set_knob(struct sim *sim, int arg, double value)
     return sim_set_knob(sim, arg, value);
 }
 
+/* Of the fluorescence detector: the element times 8, and which of its values. */
+static int get_xrf(struct sim *sim, int arg, double *value)
+{
+    *value = sim_xrf_value(sim, arg / 8, arg % 8);
+    return BL_OK;
+}
+
+static int get_spectrum(struct sim *sim, int arg, size_t room, double *values, size_t *n)
+{
+    double channel[BL_MCA_CHANNELS];
+    sim_xrf_spectrum(sim, arg, channel);
+    for (*n = 0; *n < BL_MCA_CHANNELS && *n < room; (*n)++)
+        values[*n] = channel[*n];
+    return BL_OK;
+}
+
+static int get_bin(struct sim *sim, int arg, double *value)
+{
+    (void)sim;
+    (void)arg;
+    *value = BL_MCA_EV;
+    return BL_OK;
+}
+
+static int get_phase(struct sim *sim, int arg, char text[BL_NAME_LENGTH])
+{
+    (void)arg;
+    const struct bl_place *place = sim_sample(sim);
+    const struct bl_phase *phase =
+        place != NULL ? bl_beamline_phase(sim_beamline(sim), place) : NULL;
+    bl_text_copy(text, BL_NAME_LENGTH, phase != NULL ? phase->name : "");
+    return BL_OK;
+}
+
+#define XRF(prefix, element)                                                                       \
+    {prefix ".roi", SIM_COUNT_DONE, (element) * 8 + SIM_XRF_ROI, .get = get_xrf},                  \
+        {prefix ".icr", SIM_COUNT_DONE, (element) * 8 + SIM_XRF_INPUT, .get = get_xrf},            \
+        {prefix ".ocr", SIM_COUNT_DONE, (element) * 8 + SIM_XRF_SEEN, .get = get_xrf},             \
+        {prefix ".dead", SIM_COUNT_DONE, (element) * 8 + SIM_XRF_DEAD, .get = get_xrf},            \
+    {                                                                                              \
+        prefix ".mca", SIM_COUNT_DONE, element, .get_array = get_spectrum                          \
+    }
 #define KNOB(name, index) {name, 0, index, .get = get_knob, .set = set_knob}
 #define FAULT(name, index) {name, SIM_FAULTS_CHANGED, index, .get = get_fault, .set = set_fault}
 #define SETTING(name, index, setting)                                                              \
@@ -97,6 +141,19 @@ static const struct variable variables[] = {
     KNOB("mono.pitch_optimum", SIM_PITCH_OPTIMUM),
     KNOB("mono.slip", SIM_BRAGG_SLIP),
     KNOB("mirror.in", SIM_MIRROR),
+    KNOB("sample.thickness", SIM_THICKNESS),
+    KNOB("sample.concentration", SIM_CONCENTRATION),
+    KNOB("sample.temperature", SIM_TEMPERATURE),
+    {"sample.phase", SIM_SAMPLE_CHANGED, 0, .get_text = get_phase},
+    KNOB("xrf.roi_low", SIM_ROI_LOW),
+    KNOB("xrf.roi_high", SIM_ROI_HIGH),
+    KNOB("xrf.dead_time", SIM_DEAD_TIME),
+    {"xrf.bin", 0, 0, .get = get_bin},
+    XRF("xrf.1", 0),
+    XRF("xrf.2", 1),
+    XRF("xrf.3", 2),
+    XRF("xrf.4", 3),
+    XRF("xrf.sum", BL_XRF_ELEMENTS),
     PREAMP("i0", BL_I0),
     PREAMP("it", BL_IT),
     PREAMP("ir", BL_IR),

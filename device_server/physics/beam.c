@@ -1,15 +1,20 @@
 #include "beam.h"
 
 #include <math.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "bandpass.h"
+#include "beam_private.h"
 #include "constants.h"
 
 /* Vertical divergence (FWHM) that the slits let through. */
 #define DIVERGENCE_RAD 20e-6
+
+/* Cosine of the sample's rotation, along whose surface the path has an end. */
+#define GRAZING 1e-3
+
+#define PATH_LENGTH 4096
 
 /* Nitrogen at standard conditions; W: ICRU Report 31. */
 #define NITROGEN(length, gain)                                                                     \
@@ -27,32 +32,46 @@ static const struct bl_chamber default_chambers[BL_NCHAMBERS] = {
     [BL_IR] = NITROGEN(15.0, 1e8),
 };
 
-struct bl_beamline {
-    struct bl_elements *elements;
-    struct bl_holder *holder;
-    struct bl_ring ring;
-    struct bl_source source;
-    struct bl_chamber chamber[BL_NCHAMBERS];
-    struct bl_bandpass bandpass;
-    struct bl_rocking rocking;
-    double passed_reference; /* by tuned Si(111) crystals at the source's reference energy */
-    atomic_size_t reference; /* index of a place */
-};
-
-static int load_elements(struct bl_beamline *beamline, const struct bl_load_options *options,
-                         char *err, size_t errlen)
+/* A file beside another, or in a folder. */
+static int file_in(char *path, size_t size, const char *folder, size_t length, const char *name,
+                   char *err, size_t errlen)
 {
-    char path[4096];
-    int length;
+    const int n = snprintf(path, size, "%.*s/%s", (int)length, folder, name);
 
-    if (options->tables_file)
-        return bl_elements_load(options->tables_file, &beamline->elements, err, errlen);
-    if (!options->samples_folder)
-        return bl_fail(err, errlen, BL_EINVAL, "beamline: no samples folder and no tables file");
-    length = snprintf(path, sizeof path, "%s/elements.dat", options->samples_folder);
-    if (length < 0 || (size_t)length >= sizeof path)
+    if (n < 0 || (size_t)n >= size)
         return bl_fail(err, errlen, BL_EINVAL, "samples folder: path too long");
-    return bl_elements_load(path, &beamline->elements, err, errlen);
+    return BL_OK;
+}
+
+/* Tables of elements, of phases and of lines, which are all in one folder. */
+static int load_tables(struct bl_beamline *beamline, const struct bl_load_options *options,
+                       char *err, size_t errlen)
+{
+    const char *folder = options->tables_file ? options->tables_file : options->samples_folder;
+    const char *slash = options->tables_file ? strrchr(folder, '/') : NULL;
+    char path[PATH_LENGTH];
+    size_t length;
+    int status;
+
+    if (!folder)
+        return bl_fail(err, errlen, BL_EINVAL, "beamline: no samples folder and no tables file");
+    if (options->tables_file && !slash)
+        return bl_fail(err, errlen, BL_EINVAL, "tables file %.100s: give it with its folder",
+                       options->tables_file);
+    length = slash ? (size_t)(slash - folder) : strlen(folder);
+    status =
+        file_in(path, sizeof path, folder, length, slash ? slash + 1 : "elements.dat", err, errlen);
+    if (status == BL_OK)
+        status = bl_elements_load(path, &beamline->elements, err, errlen);
+    if (status == BL_OK)
+        status = file_in(path, sizeof path, folder, length, "phases.dat", err, errlen);
+    if (status == BL_OK)
+        status = bl_phases_load(path, beamline->elements, &beamline->phases, err, errlen);
+    if (status == BL_OK)
+        status = file_in(path, sizeof path, folder, length, "fluorescence.dat", err, errlen);
+    if (status == BL_OK)
+        status = bl_lines_load(path, beamline->elements, &beamline->lines, err, errlen);
+    return status;
 }
 
 static void choose_first_foil(struct bl_beamline *beamline)
@@ -79,7 +98,9 @@ int bl_beamline_load(const struct bl_load_options *options, struct bl_beamline *
     chambers.itrans = &loaded->chamber[BL_IT];
     loaded->ring = bl_ring_default;
     loaded->source = bl_source_default;
-    status = load_elements(loaded, options, err, errlen);
+    loaded->xrf = bl_xrf_default;
+    loaded->diffractometer = bl_diffractometer_default;
+    status = load_tables(loaded, options, err, errlen);
     for (size_t i = 0; i < BL_NCHAMBERS && status == BL_OK; i++) {
         loaded->chamber[i] = default_chambers[i];
         status = bl_chamber_init(&loaded->chamber[i], loaded->elements, err, errlen);
@@ -97,6 +118,12 @@ int bl_beamline_load(const struct bl_load_options *options, struct bl_beamline *
                            loaded->elements, &chambers, &loaded->holder, err, errlen);
     if (status == BL_OK) {
         choose_first_foil(loaded);
+        for (size_t i = 0; i < loaded->holder->n; i++) {
+            const struct bl_sample *sample = loaded->holder->place[i].sample;
+
+            if (sample)
+                loaded->phase[i] = bl_phases_match(loaded->phases, &sample->formula);
+        }
         *beamline = loaded;
     } else {
         bl_beamline_free(loaded);
@@ -109,6 +136,8 @@ void bl_beamline_free(struct bl_beamline *beamline)
     if (!beamline)
         return;
     bl_holder_free(beamline->holder);
+    bl_lines_free(beamline->lines);
+    bl_phases_free(beamline->phases);
     bl_elements_free(beamline->elements);
     free(beamline);
 }
@@ -158,42 +187,48 @@ int bl_beamline_resolution(const struct bl_beamline *beamline, int crystal, doub
     return bl_bandpass_fwhm(&beamline->bandpass, crystal, energy_ev, fwhm_ev);
 }
 
+/* Samples between the chambers. */
+struct samples {
+    const struct bl_sample *sample, *reference;
+    const struct bl_condition *condition; /* of the sample */
+    double path;                          /* 1/cos(theta) of the sample */
+};
+
 /* Transmission of sample, and of sample and reference together, at one energy. */
-static int transmissions_at(const struct bl_beamline *beamline, const struct bl_sample *sample,
-                            const struct bl_sample *reference, double energy_ev,
-                            double *through_sample, double *through_both)
+static int transmissions_at(const struct bl_beamline *beamline, const struct samples *in,
+                            double energy_ev, double *through_sample, double *through_both)
 {
     double mu_sample, mu_reference;
-    int status = bl_sample_mu(sample, beamline->elements, energy_ev, &mu_sample);
+    int status = bl_sample_mu(in->sample, in->condition, beamline->elements, energy_ev, &mu_sample);
 
     if (status == BL_OK)
-        status = bl_sample_mu(reference, beamline->elements, energy_ev, &mu_reference);
+        status = bl_sample_mu(in->reference, &bl_condition_default, beamline->elements, energy_ev,
+                              &mu_reference);
     if (status != BL_OK)
         return status;
-    *through_sample = exp(-mu_sample);
-    *through_both = exp(-mu_sample - mu_reference);
+    *through_sample = exp(-in->path * mu_sample);
+    *through_both = *through_sample * exp(-mu_reference);
     return BL_OK;
 }
 
 /* Their means over the energies that the monochromator passes. A spectrum that contains a
    monochromator's resolution is taken at the nominal energy. */
-static int transmissions(const struct bl_beamline *beamline, int crystal,
-                         const struct bl_sample *sample, const struct bl_sample *reference,
+static int transmissions(const struct bl_beamline *beamline, int crystal, const struct samples *in,
                          double energy_ev, double *through_sample, double *through_both)
 {
     const struct bl_elements *elements = beamline->elements;
-    int spread_sample = sample && !sample->contains_resolution;
-    int spread_reference = reference && !reference->contains_resolution;
+    const bool spread_sample = in->sample && !in->sample->contains_resolution;
+    const bool spread_reference = in->reference && !in->reference->contains_resolution;
     double fwhm, mu_sample, mu_reference;
     int status = bl_beamline_resolution(beamline, crystal, energy_ev, &fwhm);
 
     if (status == BL_OK && !spread_sample && !spread_reference)
-        return transmissions_at(beamline, sample, reference, energy_ev, through_sample,
-                                through_both);
+        return transmissions_at(beamline, in, energy_ev, through_sample, through_both);
     if (status == BL_OK)
-        status = bl_sample_mu(sample, elements, energy_ev, &mu_sample);
+        status = bl_sample_mu(in->sample, in->condition, elements, energy_ev, &mu_sample);
     if (status == BL_OK)
-        status = bl_sample_mu(reference, elements, energy_ev, &mu_reference);
+        status =
+            bl_sample_mu(in->reference, &bl_condition_default, elements, energy_ev, &mu_reference);
     *through_sample = 0.0;
     *through_both = 0.0;
     for (size_t i = 0; i < BL_BANDPASS_NODES && status == BL_OK; i++) {
@@ -201,10 +236,11 @@ static int transmissions(const struct bl_beamline *beamline, int crystal,
         double passed;
 
         if (spread_sample)
-            status = bl_sample_mu(sample, elements, at, &mu_sample);
+            status = bl_sample_mu(in->sample, in->condition, elements, at, &mu_sample);
         if (status == BL_OK && spread_reference)
-            status = bl_sample_mu(reference, elements, at, &mu_reference);
-        passed = beamline->bandpass.weight[i] * exp(-mu_sample);
+            status =
+                bl_sample_mu(in->reference, &bl_condition_default, elements, at, &mu_reference);
+        passed = beamline->bandpass.weight[i] * exp(-in->path * mu_sample);
         *through_sample += passed;
         *through_both += passed * exp(-mu_reference);
     }
@@ -231,8 +267,11 @@ static int light_of(const struct bl_beamline *beamline, const struct bl_position
                     enum bl_order order, double fundamental_ev, struct bl_light *light)
 {
     const struct bl_place *place = bl_holder_at(beamline->holder, position->x_um, position->y_um);
-    const struct bl_sample *sample = place ? place->sample : NULL;
-    const struct bl_sample *reference = bl_beamline_reference(beamline)->sample;
+    const struct samples in = {
+        .sample = place ? place->sample : NULL,
+        .reference = bl_beamline_reference(beamline)->sample,
+        .condition = bl_position_condition(position),
+        .path = 1 / fmax(fabs(cos(position->theta_deg * BL_PI / 180.0)), GRAZING)};
     double absorbed[BL_NCHAMBERS], transmitted[BL_NCHAMBERS];
     double flux, through_sample, through_both;
     int status = flux_of(beamline, position, order, fundamental_ev, &flux);
@@ -242,11 +281,10 @@ static int light_of(const struct bl_beamline *beamline, const struct bl_position
         status = bl_chamber_fractions(&beamline->chamber[i], beamline->elements, light->energy_ev,
                                       &absorbed[i], &transmitted[i]);
     if (status == BL_OK && order == BL_FUNDAMENTAL)
-        status = transmissions(beamline, position->crystal, sample, reference, light->energy_ev,
-                               &through_sample, &through_both);
+        status = transmissions(beamline, position->crystal, &in, light->energy_ev, &through_sample,
+                               &through_both);
     else if (status == BL_OK)
-        status = transmissions_at(beamline, sample, reference, light->energy_ev, &through_sample,
-                                  &through_both);
+        status = transmissions_at(beamline, &in, light->energy_ev, &through_sample, &through_both);
     if (status != BL_OK)
         return status;
     light->absorbed[BL_I0] = flux * absorbed[BL_I0];
@@ -280,6 +318,7 @@ int bl_beamline_light(const struct bl_beamline *beamline, const struct bl_positi
     int status;
 
     if (!isfinite(position->x_um) || !isfinite(position->y_um) || !isfinite(position->pitch_rad) ||
+        !isfinite(position->theta_deg) ||
         !(position->shutter_open >= 0 && position->shutter_open <= 1))
         return BL_EINVAL;
     status = detuned_energy(position, &energy_ev);

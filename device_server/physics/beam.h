@@ -5,8 +5,10 @@
 #define BL_BEAM_H
 
 #include "chamber.h"
+#include "fluorescence.h"
 #include "holder.h"
 #include "mono.h"
+#include "powder.h"
 #include "ring.h"
 #include "rocking.h"
 #include "source.h"
@@ -23,6 +25,10 @@ struct bl_position {
     int crystal;         /* enum bl_crystal_index */
     double pitch_rad;    /* of the second crystal, from where it is parallel to the first */
     bool mirror_out;     /* the mirror, while it is in, rejects the harmonics */
+    double theta_deg;    /* rotation of the sample: it is t/cos(theta) thick */
+    double diff_th_deg;  /* diffractometer: beam to the sample's surface .. */
+    double diff_tth_deg; /* .. and to the detector */
+    const struct bl_condition *condition; /* of the sample; NULL: as its file has it */
 };
 
 /* Light of one order of reflection. */
@@ -33,8 +39,9 @@ struct bl_light {
 };
 
 struct bl_load_options {
-    const char *samples_folder;      /* XDI files and holder.dat; NULL: none */
-    const char *tables_file;         /* NULL: elements.dat in the samples folder */
+    const char *samples_folder;      /* XDI and powder files and holder.dat; NULL: none */
+    const char *tables_file;         /* NULL: elements.dat in the samples folder; the tables of
+                                        phases and lines are beside it */
     const char *const *sample_files; /* further XDI files, on the next free places */
     size_t n_sample_files;
 };
@@ -67,5 +74,20 @@ int bl_beamline_resolution(const struct bl_beamline *beamline, int crystal, doub
    outside the tables, BL_EINVAL for what is not a number. */
 int bl_beamline_light(const struct bl_beamline *beamline, const struct bl_position *position,
                       struct bl_light light[BL_NORDERS]);
+
+/* What the sample in that light emits, as photons/s. */
+int bl_beamline_emission(const struct bl_beamline *beamline, const struct bl_position *position,
+                         const struct bl_light light[BL_NORDERS], struct bl_emission *emission);
+
+/* Mean photons/s in the detector of the diffractometer, of the fundamental. The sample on it is the
+   one in the beam. */
+int bl_beamline_diffracted(const struct bl_beamline *beamline, const struct bl_position *position,
+                           const struct bl_light light[BL_NORDERS], double *photons_per_s);
+
+const struct bl_xrf *bl_beamline_xrf(const struct bl_beamline *beamline);
+
+/* The crystal phase of a place's sample, NULL where the library knows none. */
+const struct bl_phase *bl_beamline_phase(const struct bl_beamline *beamline,
+                                         const struct bl_place *place);
 
 #endif

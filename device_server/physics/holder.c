@@ -13,6 +13,7 @@
 #define PATH_LENGTH 4096
 #define SPACING_UM 3000.0
 #define FILE_ENDING ".xdi"
+#define POWDER_ENDING ".powder"
 
 /* Free places are taken from the middle outwards, row by row. */
 static const double grid[] = {0, 1, -1, 2, -2, 3, -3};
@@ -25,6 +26,13 @@ struct loader {
     char *err;
     size_t errlen;
 };
+
+static int ends_with(const char *text, const char *ending)
+{
+    const size_t length = strlen(text), of_ending = strlen(ending);
+
+    return length > of_ending && bl_text_same(text + length - of_ending, ending);
+}
 
 static int overlaps(const struct bl_holder *holder, double x_um, double y_um)
 {
@@ -77,8 +85,11 @@ static int place_sample(struct loader *loader, const char *path)
     struct bl_sample *sample = NULL;
     struct bl_place *place;
     double x_um, y_um;
-    int status = bl_sample_load(path, loader->elements, loader->chambers, &sample, loader->err,
-                                loader->errlen);
+    int status =
+        ends_with(path, POWDER_ENDING)
+            ? bl_sample_load_powder(path, loader->elements, &sample, loader->err, loader->errlen)
+            : bl_sample_load(path, loader->elements, loader->chambers, &sample, loader->err,
+                             loader->errlen);
 
     if (status != BL_OK)
         return status;
@@ -174,10 +185,8 @@ static int read_layout(struct loader *loader, const char *folder)
 
 static int is_sample_file(const struct dirent *entry)
 {
-    size_t length = strlen(entry->d_name), ending = strlen(FILE_ENDING);
-
-    return entry->d_name[0] != '.' && length > ending &&
-           bl_text_same(entry->d_name + length - ending, FILE_ENDING);
+    return entry->d_name[0] != '.' &&
+           (ends_with(entry->d_name, FILE_ENDING) || ends_with(entry->d_name, POWDER_ENDING));
 }
 
 static int compare_names(const struct dirent **a, const struct dirent **b)
@@ -214,9 +223,11 @@ static int load_folder(struct loader *loader, const char *folder)
         const struct bl_place *place = &loader->holder->place[i];
 
         if (!place->sample && strcmp(place->name, BL_EMPTY_NAME) != 0)
-            status = bl_fail(loader->err, loader->errlen, BL_ENOTFOUND,
-                             "%.200s/holder.dat: there is no file %s%s; add it or remove the line",
-                             folder, place->name, FILE_ENDING);
+            status =
+                bl_fail(loader->err, loader->errlen, BL_ENOTFOUND,
+                        "%.200s/holder.dat: there is no file %s%s (or %s); add it or remove the "
+                        "line",
+                        folder, place->name, FILE_ENDING, POWDER_ENDING);
     }
     return status;
 }

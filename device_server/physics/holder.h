@@ -22,10 +22,10 @@ struct bl_holder {
     struct bl_place place[BL_HOLDER_PLACES];
 };
 
-/* Loads the XDI files of a folder, placed as its holder.dat says (lines "name x_um y_um"; a name is
-   a file's stem, or "empty") and those not named there, then `extra` files, on the next free
-   places; adds an empty place where there is none. `folder` may be NULL; `chambers` as for
-   bl_sample_load. */
+/* Loads the XDI and powder files (*.powder) of a folder, placed as its holder.dat says (lines "name
+   x_um y_um"; a name is a file's stem, or "empty") and those not named there, then `extra` files,
+   on the next free places; adds an empty place where there is none. `folder` may be NULL;
+   `chambers` as for bl_sample_load. */
 int bl_holder_load(const char *folder, const char *const *extra, size_t n_extra,
                    const struct bl_elements *elements, const struct bl_chamber_pair *chambers,
                    struct bl_holder **holder, char *err, size_t errlen);

@@ -1,6 +1,5 @@
 #include "sample.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,8 +8,7 @@
 #include "text.h"
 #include "xdi.h"
 
-/* The name of a place is the stem of its file. */
-static int take_name(struct bl_sample *sample, const char *path, char *err, size_t errlen)
+int bl_sample_name(const char *path, char name[BL_NAME_LENGTH], char *err, size_t errlen)
 {
     const char *slash = strrchr(path, '/');
     const char *stem = slash ? slash + 1 : path;
@@ -22,8 +20,8 @@ static int take_name(struct bl_sample *sample, const char *path, char *err, size
                        "%.200s: the name of a sample is its file's and must have 1 to %d "
                        "characters; this has %zu, so rename the file",
                        stem, BL_NAME_LENGTH - 1, length);
-    memcpy(sample->name, stem, length);
-    sample->name[length] = '\0';
+    memcpy(name, stem, length);
+    name[length] = '\0';
     return BL_OK;
 }
 
@@ -53,6 +51,7 @@ static int take_chemistry(struct bl_sample *sample, const struct bl_xdi *xdi,
                        xdi->path, sample->formula_text, xdi->element);
     bl_text_copy(sample->element, sizeof sample->element, xdi->element);
     bl_text_copy(sample->edge, sizeof sample->edge, edge.name);
+    sample->z = z;
     sample->edge_ev = edge.energy_ev;
     *jump_cm2_g = edge.jump_cm2_g * bl_formula_fraction(&sample->formula, z);
     return BL_OK;
@@ -71,16 +70,6 @@ static int check_range(const struct bl_xdi *xdi, const struct bl_elements *eleme
                    "%s: energies %g to %g eV are not within %.0f to %.0f eV; name the right unit "
                    "in Column.N (energy eV or energy keV)",
                    xdi->path, first, last, lowest, highest);
-}
-
-/* mu*t of the tables for the sample's areal density. */
-static int table_mu(const struct bl_sample *sample, const struct bl_elements *elements,
-                    double energy_ev, double *mu)
-{
-    int status = bl_formula_attenuation(&sample->formula, elements, BL_TOTAL, energy_ev, mu);
-
-    *mu *= sample->areal_density_g_cm2;
-    return status;
 }
 
 /* The one constant that puts a measured pre-edge onto the tables: the mean difference there. */
@@ -143,10 +132,10 @@ static int join(struct bl_sample *sample, const struct bl_elements *elements)
 {
     size_t last = sample->n - 1;
     double low, high;
-    int status = table_mu(sample, elements, sample->energy_ev[0], &low);
+    int status = bl_sample_of_tables(sample, elements, sample->energy_ev[0], &low);
 
     if (status == BL_OK)
-        status = table_mu(sample, elements, sample->energy_ev[last], &high);
+        status = bl_sample_of_tables(sample, elements, sample->energy_ev[last], &high);
     if (status != BL_OK)
         return status;
     sample->excess_low = sample->mu[0] - low;
@@ -198,7 +187,7 @@ int bl_sample_load(const char *path, const struct bl_elements *elements,
     *sample = NULL;
     if (!loaded)
         return bl_fail(err, errlen, BL_ENOMEM, "out of memory");
-    status = take_name(loaded, path, err, errlen);
+    status = bl_sample_name(path, loaded->name, err, errlen);
     if (status == BL_OK)
         status = bl_xdi_read(path, &xdi, err, errlen);
     if (status == BL_OK)
@@ -218,47 +207,4 @@ void bl_sample_free(struct bl_sample *sample)
     free(sample->energy_ev);
     free(sample->mu);
     free(sample);
-}
-
-static double interpolate(const struct bl_sample *sample, double energy_ev)
-{
-    const double *x = sample->energy_ev;
-    size_t low = 0, high = sample->n - 1;
-
-    while (high - low > 1) {
-        size_t middle = low + (high - low) / 2;
-
-        if (x[middle] <= energy_ev)
-            low = middle;
-        else
-            high = middle;
-    }
-    return sample->mu[low] +
-           (sample->mu[high] - sample->mu[low]) * ((energy_ev - x[low]) / (x[high] - x[low]));
-}
-
-int bl_sample_mu(const struct bl_sample *sample, const struct bl_elements *elements,
-                 double energy_ev, double *mu)
-{
-    double last;
-    int status;
-
-    if (!sample) {
-        *mu = 0.0;
-        return BL_OK;
-    }
-    last = sample->energy_ev[sample->n - 1];
-    if (energy_ev >= sample->energy_ev[0] && energy_ev <= last) {
-        *mu = interpolate(sample, energy_ev);
-        return BL_OK;
-    }
-    status = table_mu(sample, elements, energy_ev, mu);
-    if (status != BL_OK)
-        return status;
-    /* No step at the joins. Above, what the file has more than the tables falls like absorption. */
-    if (energy_ev > last)
-        *mu += sample->excess_high * pow(last / energy_ev, 3.0);
-    else
-        *mu += sample->excess_low;
-    return BL_OK;
 }

@@ -22,6 +22,15 @@ def make_tables(options: argparse.Namespace) -> int:
     return 0
 
 
+def make_lines(options: argparse.Namespace) -> int:
+    """Write the fluorescence lines of the elements."""
+    from generator.lines import write_lines
+    from generator.tables import LOWEST_EV
+
+    write_lines(options.out / "fluorescence.dat", LOWEST_EV)
+    return 0
+
+
 def make_phases(options: argparse.Namespace) -> int:
     """Write phases.dat."""
     from generator.phases import write_phases
@@ -64,6 +73,7 @@ def check_samples(options: argparse.Namespace) -> int:
 
 TASKS = {
     "tables": make_tables,
+    "lines": make_lines,
     "phases": make_phases,
     "samples": make_samples,
     "check": check_samples,

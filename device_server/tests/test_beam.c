@@ -233,12 +233,16 @@ static void test_resolution_applied(void **state)
         for (double x = -3 * fwhm; x <= 3 * fwhm; x += 0.002) {
             double weight = exp(-4 * log(2.0) * x * x / (fwhm * fwhm));
 
-            assert_int_equal(bl_sample_mu(foil, bl_beamline_elements(library), e + x, &mu), BL_OK);
+            assert_int_equal(bl_sample_mu(foil, &bl_condition_default,
+                                          bl_beamline_elements(library), e + x, &mu),
+                             BL_OK);
             sum += weight * exp(-mu);
             norm += weight;
         }
         expected = -log(sum / norm);
-        assert_int_equal(bl_sample_mu(foil, bl_beamline_elements(library), e, &mu), BL_OK);
+        assert_int_equal(
+            bl_sample_mu(foil, &bl_condition_default, bl_beamline_elements(library), e, &mu),
+            BL_OK);
         assert_near(measured_mu(library, "fe_foil", e), expected, 2e-4);
         largest = fmax(largest, fabs(expected - mu));
     }

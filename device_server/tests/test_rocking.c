@@ -196,8 +196,8 @@ static void test_harmonics(void **state)
     double mu, mu3, h, detuned_h, tuned, detuned;
 
     (void)state;
-    assert_int_equal(bl_sample_mu(foil, elements, 7900, &mu), BL_OK);
-    assert_int_equal(bl_sample_mu(foil, elements, 3 * 7900, &mu3), BL_OK);
+    assert_int_equal(bl_sample_mu(foil, &bl_condition_default, elements, 7900, &mu), BL_OK);
+    assert_int_equal(bl_sample_mu(foil, &bl_condition_default, elements, 3 * 7900, &mu3), BL_OK);
     tuned = apparent_mu("fe_foil", 7900, 0, &h);
     assert_true(h > 1e-3 && h < 3e-3);
     assert_near(tuned, log((1 + h) / (exp(-mu) + h * exp(-mu3))), 2e-4);

@@ -34,7 +34,8 @@ static double mu(const struct bl_sample *sample, double energy_ev)
 {
     double value = NAN;
 
-    assert_int_equal(bl_sample_mu(sample, elements, energy_ev, &value), BL_OK);
+    assert_int_equal(bl_sample_mu(sample, &bl_condition_default, elements, energy_ev, &value),
+                     BL_OK);
     return value;
 }
 
@@ -169,10 +170,11 @@ static void test_outside_tables(void **state)
     double value;
 
     (void)state;
-    assert_int_equal(bl_sample_mu(sample, elements, 1000, &value), BL_ERANGE);
-    assert_int_equal(bl_sample_mu(sample, elements, 1e6, &value), BL_ERANGE);
-    assert_int_equal(bl_sample_mu(sample, elements, NAN, &value), BL_ERANGE);
-    assert_int_equal(bl_sample_mu(NULL, elements, 7000, &value), BL_OK);
+    assert_int_equal(bl_sample_mu(sample, &bl_condition_default, elements, 1000, &value),
+                     BL_ERANGE);
+    assert_int_equal(bl_sample_mu(sample, &bl_condition_default, elements, 1e6, &value), BL_ERANGE);
+    assert_int_equal(bl_sample_mu(sample, &bl_condition_default, elements, NAN, &value), BL_ERANGE);
+    assert_int_equal(bl_sample_mu(NULL, &bl_condition_default, elements, 7000, &value), BL_OK);
     assert_near(value, 0, 0);
     bl_sample_free(sample);
 }
