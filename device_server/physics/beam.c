@@ -48,7 +48,7 @@ static int load_tables(struct bl_beamline *beamline, const struct bl_load_option
                        char *err, size_t errlen)
 {
     const char *folder = options->tables_file ? options->tables_file : options->samples_folder;
-    const char *slash = options->tables_file ? strrchr(folder, '/') : NULL;
+    const char *slash = options->tables_file ? strrchr(options->tables_file, '/') : NULL;
     char path[PATH_LENGTH];
     size_t length;
     int status;

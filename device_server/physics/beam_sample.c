@@ -64,7 +64,7 @@ int bl_beamline_diffracted(const struct bl_beamline *beamline, const struct bl_p
     const struct bl_condition *condition = bl_position_condition(position);
     struct bl_powder_beam beam = {.energy_ev = light[BL_FUNDAMENTAL].energy_ev};
     struct bl_powder powder = {0};
-    double scattered, mu, per_photon = 0;
+    double scattered = 0, mu = 0, per_photon = 0;
     int status = bl_beamline_resolution(beamline, position->crystal, beam.energy_ev, &beam.fwhm_ev);
 
     if (status == BL_OK && place) {

@@ -103,7 +103,7 @@ static double damping(const struct bl_sample *sample, const struct bl_condition 
 int bl_sample_mu(const struct bl_sample *sample, const struct bl_condition *condition,
                  const struct bl_elements *elements, double energy_ev, double *mu)
 {
-    double left, smooth, all, element;
+    double left, smooth = 0, all = 0, element = 0;
     int status;
 
     *mu = 0.0;
@@ -132,7 +132,7 @@ int bl_sample_shell(const struct bl_sample *sample, const struct bl_condition *c
     const bool own = shell->z == sample->z && strcmp(shell->edge, sample->edge) == 0;
     const double amount =
         condition->thickness * (shell->z == sample->z ? condition->concentration : 1.0);
-    double all, element, photo = 0;
+    double all = 0, element = 0, photo = 0;
     int status = BL_OK;
 
     *absorbed = 0;
@@ -154,7 +154,7 @@ int bl_sample_shell(const struct bl_sample *sample, const struct bl_condition *c
 int bl_sample_scattering(const struct bl_sample *sample, const struct bl_condition *condition,
                          const struct bl_elements *elements, double energy_ev, double *scattered)
 {
-    double total, photo;
+    double total = 0, photo = 0;
     int status = bl_formula_attenuation(&sample->formula, elements, BL_TOTAL, energy_ev, &total);
 
     if (status == BL_OK)
