@@ -21,7 +21,9 @@ from ._steps import DeviceError
 from .aligning import Alignment, align
 from .calibrating import Calibration, calibrate_mono
 from .dark import dark_current_wrapper, record_dark_current
+from .gain import Gains, auto_gain
 from .halting import close_after_halt
+from .harmonics import Harmonics, harmonic_check
 from .maps import fixed_energy_map, mesh_scan, xanes_map
 from .powder import powder_scan
 from .previewing import Preview, preview, preview_grid
@@ -37,12 +39,15 @@ __all__ = [
     "AlignmentError",
     "Calibration",
     "DeviceError",
+    "Gains",
+    "Harmonics",
     "Preview",
     "ProposalError",
     "QueueError",
     "RockingCurve",
     "abort_reason_wrapper",
     "align",
+    "auto_gain",
     "baseline_wrapper",
     "beam_suspenders",
     "calibrate_mono",
@@ -51,6 +56,7 @@ __all__ = [
     "count",
     "dark_current_wrapper",
     "fixed_energy_map",
+    "harmonic_check",
     "line_scan",
     "mesh_scan",
     "powder_scan",

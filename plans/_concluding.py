@@ -13,7 +13,7 @@ from beamline_ophyd.metadata import RESULT_STREAM
 
 from ._checks import called, fields
 from ._points import PointTaker
-from ._reading import read_number
+from ._reading import read_number, read_place
 from ._steps import axis_speed, failures_in_words, move
 
 __all__ = ["Events", "back_on_failure", "concluded_run", "line_md", "tell_result"]
@@ -108,7 +108,7 @@ def back_on_failure(
     places = []
     for axis in axes:
         speed = yield from axis_speed(axis)
-        places.append((axis, (yield from read_number(axis)), speed))
+        places.append((axis, (yield from read_place(axis)), speed))
 
     def back(_: Any = None) -> MsgGenerator[None]:
         for axis, place, speed in places:
@@ -116,12 +116,13 @@ def back_on_failure(
                 continue
             try:
                 here = yield from read_number(axis)
-                yield from move(axis, place, speed.limit_s(None if here is None else here - place))
+                distance = None if here is None else here - place
+                yield from move(axis, place, speed.limit_s(distance))
             except RunEngineControlException:
                 raise
             except Exception as error:
                 # What made the plan fail is the cause; this is only one more consequence.
-                logger.error("%s is not back at %g, see to it: %s", called(axis), place, error)
+                logger.error("%s is not back at %s, see to it: %s", called(axis), place, error)
 
     return (
         yield from bpp.contingency_wrapper(

@@ -1,17 +1,22 @@
 """Counting with any detectors for a dwell time, each count within a limit of its own."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from bluesky import plan_stubs as bps
+from bluesky.preprocessors import contingency_wrapper
 from bluesky.protocols import Preparable, Readable, Triggerable
-from bluesky.utils import Msg, MsgGenerator, short_uid
+from bluesky.utils import Msg, MsgGenerator, RunEngineControlException, short_uid
 from ophyd import Signal
 
 from . import _steps
+from ._reading import read_value
 from ._steps import in_words, wait_for
 
-__all__ = ["DwellTime", "count_all", "set_dwell", "timers_of"]
+__all__ = ["DwellTime", "count_all", "keep_dwell", "set_dwell", "timers_of"]
+
+logger = logging.getLogger("bluesky.beamline_ophyd")
 
 
 class DwellTime(Signal):
@@ -53,6 +58,32 @@ def set_dwell(timers: Sequence[Any], dwell: Any, time_s: float) -> MsgGenerator[
             else:
                 yield from bps.prepare(timer, _trigger_info(time_s), group=group)
         yield wait_for(group, limit_s)
+
+
+def keep_dwell(timers: Sequence[Any], plan: MsgGenerator[Any]) -> MsgGenerator[Any]:
+    """Give what takes a dwell time the one it has now back after a plan, whatever happens."""
+    told = [timer for timer in timers if isinstance(timer, Readable) and hasattr(timer, "set")]
+    before: list[tuple[Any, Any]] = []
+    for timer in told:
+        before += [(timer, (yield from read_value(timer)))]
+
+    def restore() -> MsgGenerator[None]:
+        for timer, value in before:
+            if value is not None:  # somebody carries out the messages
+                yield from _steps.move(timer, value, _steps.MARGIN_S)
+
+    def restore_if_possible(_: Exception) -> MsgGenerator[None]:
+        try:
+            yield from restore()
+        except RunEngineControlException:
+            raise
+        except Exception as error:
+            # What made the plan fail is the cause; this is only one more consequence.
+            logger.error("a detector may have another dwell time than before: %s", error)
+
+    return (
+        yield from contingency_wrapper(plan, except_plan=restore_if_possible, else_plan=restore)
+    )
 
 
 def count_all(detectors: Sequence[Readable], dwell_s: float) -> MsgGenerator[None]:

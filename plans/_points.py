@@ -84,8 +84,8 @@ class PointTaker:
         """Go to a point and take it; for the ``per_step`` of bluesky's plans."""
         yield Msg("checkpoint")
         with failures_in_words():
-            if (yield from self._go(step, pos_cache)) and self._settle_s:
-                yield from bps.sleep(self._settle_s)
+            if (yield from self._go(step, pos_cache)):
+                yield from self.settle()
             time_s = self._time(step) if callable(self._time) else self._time
             yield from self._take([*step, *detectors], detectors, time_s)
 
@@ -100,6 +100,11 @@ class PointTaker:
         """Go somewhere without taking a point."""
         with failures_in_words():
             yield from self._go({axis: target}, {})
+
+    def settle(self) -> MsgGenerator[None]:
+        """Wait for the settling time, where there is one."""
+        if self._settle_s:
+            yield from bps.sleep(self._settle_s)
 
     def go_from(self, axis: Movable, begin: float, target: float) -> MsgGenerator[None]:
         """Go somewhere by way of `begin`, so that it is reached as from there: backlash."""

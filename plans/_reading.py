@@ -20,7 +20,7 @@ from bluesky.utils import MsgGenerator
 from . import _steps
 from ._steps import DeviceError, pv_of
 
-__all__ = ["Reader", "describe", "read_config", "read_number", "read_value", "tell"]
+__all__ = ["Reader", "describe", "read_config", "read_number", "read_place", "read_value", "tell"]
 
 
 # What bluesky's protocols of something read ask for, beside read().
@@ -138,6 +138,15 @@ def read_number(device: Any) -> MsgGenerator[float | None]:
         return float((yield from read_value(device)))
     except (TypeError, ValueError):
         return None
+
+
+def read_place(device: Any) -> MsgGenerator[Any]:
+    """Where a device is, as it can be set to it again: a number, or its ``position``."""
+    place = yield from read_number(device)
+    if place is None and hasattr(type(device), "position"):
+        place = yield from _call(device, lambda: {"position": device.position})
+        place = place.get("position")
+    return place
 
 
 def read_config(device: Any) -> MsgGenerator[dict[str, Any]]:

@@ -7,7 +7,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from bluesky import plan_stubs as bps
 from bluesky import preprocessors as bpp
 from bluesky.preprocessors import plan_mutator
 from bluesky.protocols import Movable, Readable
@@ -16,9 +15,9 @@ from bluesky.utils import Msg, MsgGenerator
 from beamline_ophyd.metadata import COUNT_UNITS, DARK_STREAM, dark_error_key, dark_key
 
 from ._checks import check_detectors, fields, number, whole_number
-from ._counting import DwellTime, count_all, set_dwell, timers_of
+from ._counting import DwellTime, count_all, keep_dwell, set_dwell, timers_of
 from ._preprocessors import SHUTTER_LIMIT_S
-from ._reading import Reader, describe, read_config, read_value
+from ._reading import Reader, describe, read_config
 from ._steps import move
 
 __all__ = ["dark_current_wrapper", "record_dark_current"]
@@ -195,24 +194,8 @@ def _measure(
     if shutter is not None:
         yield from move(shutter, "close", SHUTTER_LIMIT_S)
     timers = timers_of(detectors, fixed_dwell=False)
-    told: list[Any] = [
-        timer for timer in timers if isinstance(timer, Readable) and hasattr(timer, "set")
-    ]
-    before = yield from _values(told)
-    yield from set_dwell(timers, DwellTime(name="dwell_time", value=0.0), dwell_s)
     read: dict[str, list[float]] = {}
-    reader = Reader()
-    try:
-        for _ in range(samples):
-            yield from count_all(detectors, dwell_s)
-            for detector in detectors:
-                reading = yield Msg("read", reader(detector))
-                for key in fields(detector) if reading else ():
-                    read.setdefault(key, []).append(float(reading[key]["value"]))
-    finally:
-        reader.close()
-    for timer, value in zip(told, before, strict=True):
-        yield from bps.abs_set(timer, value, wait=True, timeout=SHUTTER_LIMIT_S)
+    yield from keep_dwell(timers, _sample(detectors, timers, dwell_s, samples, read))
     if not read:  # messages that nobody carries out measure nothing
         return
     for detector in detectors:
@@ -237,11 +220,25 @@ def _error_of_mean(values: np.ndarray, least: float) -> float:
     return max(scatter, least) / len(values) ** 0.5
 
 
-def _values(signals: Sequence[Readable]) -> MsgGenerator[list[Any]]:
-    values: list[Any] = []
-    for signal in signals:
-        values += [(yield from read_value(signal))]
-    return values
+def _sample(
+    detectors: Sequence[Readable],
+    timers: Sequence[Any],
+    dwell_s: float,
+    samples: int,
+    read: dict[str, list[float]],
+) -> MsgGenerator[None]:
+    """Append readings to those in `read`, by data key."""
+    yield from set_dwell(timers, DwellTime(name="dwell_time", value=0.0), dwell_s)
+    reader = Reader()
+    try:
+        for _ in range(samples):
+            yield from count_all(detectors, dwell_s)
+            for detector in detectors:
+                reading = yield Msg("read", reader(detector))
+                for key in fields(detector) if reading else ():
+                    read.setdefault(key, []).append(float(reading[key]["value"]))
+    finally:
+        reader.close()
 
 
 def _tell(detectors: Sequence[Readable]) -> MsgGenerator[None]:

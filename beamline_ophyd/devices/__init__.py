@@ -25,6 +25,7 @@ from ._ion_chambers import IonChamber, IonChambers
 from ._mirror import HarmonicMirror
 from ._monochromator import Monochromator
 from ._overview import Connection, Reading, connections, readings
+from ._preamplifier import Preamplifier
 from ._pvs import PVNameError, with_pvs
 from ._sample_stage import SampleStage
 from ._scaler import CountError, Scaler, ScalerDetector
@@ -51,6 +52,7 @@ __all__ = [
     "MotionError",
     "PVNameError",
     "PointDetector",
+    "Preamplifier",
     "Reading",
     "SampleStage",
     "Scaler",

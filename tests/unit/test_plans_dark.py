@@ -81,6 +81,19 @@ def test_a_recorded_dark_current_serves_scans(engine, leaky, gate):
     assert leaky[0].triggers == 4 + 2
 
 
+def test_a_measurement_that_fails_gives_back_the_dwell_time(engine, leaky, gate):
+    leaky[0].preset_time.put(2.0)
+
+    def counting(dwell_s):
+        raise OSError("no answer")
+
+    leaky[1].counting = counting
+    with pytest.raises(OSError, match="no answer"):
+        engine(scan(leaky, gate, dwell_time=0.5))
+    assert leaky[0].preset_time.get() == 2.0
+    assert not of(engine.documents, "start")
+
+
 def test_messages_that_nobody_carries_out_measure_nothing(engine, leaky, gate):
     assert list(record_dark_current(leaky, gate))
     engine(scan(leaky, gate))
