@@ -38,7 +38,7 @@ def soak(beamline, pid, hours, speed):
         cycle(beamline, cycles)
         cycles += 1
         if passed >= told:
-            told += 1
+            told += min(1.0, hours / 20)
             rows.append({"hour": round(passed, 1), "cycles": cycles} | resources(pid))
             print(json.dumps(rows[-1]), flush=True)  # noqa: T201
     after = reference(beamline)
@@ -70,8 +70,8 @@ def reference(beamline):
     beamline.put("SIM:RING", 1)
     for name, value in (("MONO:ENERGY", 7112.0), ("SAMPLE:X", 0.0), ("SCALER.TP", 1.0)):
         beamline.put(name, value)
-    current = beamline.get("RING:CURRENT")
     beamline.put("SCALER.CNT", 1)
+    current = beamline.get("RING:CURRENT")  # of the end of the count; before, of the last tick
     counts = [round(beamline.get(f"SCALER.S{channel}") / current, 1) for channel in (2, 3, 4)]
     beamline.put("SIM:NOISE", 1)
     beamline.put("SIM:RING", 0)
