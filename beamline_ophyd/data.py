@@ -313,6 +313,7 @@ class ScanData:
         mode: str = "w-",
         compression: int = 4,
         definition: str = "NXxas",
+        external_links: bool = False,
     ) -> Path:
         """Write the run as a NeXus file, NXxas where it is an absorption spectrum.
 
@@ -322,8 +323,8 @@ class ScanData:
             Refuse or replace an existing file.
         compression : int
             gzip level of large arrays, 0 for none.
-        definition : str
-            Of an absorption spectrum, as for :class:`~beamline_ophyd.callbacks.NXxasWriter`.
+        definition, external_links
+            As for :class:`~beamline_ophyd.callbacks.NXxasWriter`.
 
         Raises
         ------
@@ -344,6 +345,7 @@ class ScanData:
             mapping=self.mapping,
             status=("unknown", "no stop document came"),
             earlier=self.earlier,
+            external_links=external_links,
         )
         write_tree(path, tree, compression=compression)
         return path

@@ -133,6 +133,7 @@ class LiveFile:
             status=status,
             report=self.report,
             earlier=self._earlier,
+            external_links=self.style.external_links,
         )
         if self._file is None:
             self._file = MemoryFile(

@@ -20,10 +20,16 @@ class Style:
     definition: str = "NXxas"
     mapping: Mapping[str, Any] | None = None
     overwrite: bool = False
+    external_links: bool = False
 
     @classmethod
     def checked(
-        cls, mode: str, compression: int, definition: str, mapping: Mapping[str, Any] | None
+        cls,
+        mode: str,
+        compression: int,
+        definition: str,
+        mapping: Mapping[str, Any] | None,
+        external_links: bool = False,
     ) -> "Style":
         """Style from options as a user gives them.
 
@@ -39,4 +45,6 @@ class Style:
         check_definition(definition)
         if mapping is not None:
             Roles(**{role: key for role, key in mapping.items() if role != "mode"})
-        return cls(compression, definition, mapping, overwrite=mode == "w")
+        return cls(
+            compression, definition, mapping, overwrite=mode == "w", external_links=external_links
+        )

@@ -82,6 +82,10 @@ class NXxasWriter:
     mapping : mapping, optional
         Role to data key, and ``mode``, for absorption runs of plans that say neither:
         ``{"energy": "mono_energy", "i0": "I0", "itrans": "It"}``.
+    external_links : bool
+        Whether to link to data in other HDF5 files, such as the images of an area detector.
+        They are named in any case. The Tiled server of this project refuses files that hold
+        links into others.
     join : bool
         Whether the file of a run that continues another shows the spectrum of both. The
         earlier run is looked for in the folders of the files and of the journal; a problem
@@ -120,6 +124,7 @@ class NXxasWriter:
         flush_interval: float = 0.5,
         definition: str = "NXxas",
         mapping: Mapping[str, Any] | None = None,
+        external_links: bool = False,
         join: bool = True,
         journal: Journal | None = None,
         on_file: Callable[[str, Path, Mapping[str, Any]], None] | None = None,
@@ -127,7 +132,7 @@ class NXxasWriter:
         self.folder = Path(folder).expanduser().absolute()
         self.files: dict[str, Path] = {}
         self._names = FileNames(template)
-        self._style = Style.checked(mode, compression, definition, mapping)
+        self._style = Style.checked(mode, compression, definition, mapping, external_links)
         self._journal = journal
         folders = [self.folder] if journal is None else [self.folder, journal.folder]
         self._look = look_in(folders) if join else None
@@ -346,8 +351,8 @@ def rebuild(journal_path: str | Path, folder: str | Path, **options: Any) -> Pat
     folder : path
         Where the file goes.
     **options
-        ``template``, ``mode``, ``compression``, ``definition``, ``mapping``, ``join`` of
-        :class:`NXxasWriter`.
+        ``template``, ``mode``, ``compression``, ``definition``, ``mapping``,
+        ``external_links``, ``join`` of :class:`NXxasWriter`.
 
     Returns
     -------
@@ -367,6 +372,7 @@ def rebuild(journal_path: str | Path, folder: str | Path, **options: Any) -> Pat
         options.pop("compression", 4),
         options.pop("definition", "NXxas"),
         options.pop("mapping", None),
+        options.pop("external_links", False),
     )
     look = look_in([folder, journal.parent]) if options.pop("join", True) else None
     if options:

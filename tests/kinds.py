@@ -78,7 +78,7 @@ PLANS = {
     "spiral": lambda s: bp.spiral(s.detectors, s.x, s.y, 0, 0, 2, 2, 1, 3),
     "count": lambda s: count(s.detectors, 3, time=0.01),
     "baseline": lambda s: bpp.baseline_wrapper(
-        bpp.monitor_during_wrapper(bp.count(s.detectors, 2), [s.x.readback]), [s.y, s.energy]
+        bpp.monitor_during_wrapper(bp.scan(s.detectors, s.x, *X), [s.x.readback]), [s.y, s.energy]
     ),
     "nothing read": lambda s: bp.count(s.detectors, 0),
 }  # fmt: skip

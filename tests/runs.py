@@ -4,6 +4,15 @@ import numpy as np
 
 CHANNELS = {"i0": "I0", "itrans": "It", "ifluor": "If", "irefer": "Ir"}
 BEGAN = 1_760_000_000.25
+MCA_CHANNELS = 16
+MCA_SETTINGS = {
+    "mca_rois_roi0_lo_chan": 3,
+    "mca_rois_roi0_hi_chan": 9,
+    "mca_rois_roi0_label": "Fe Ka",
+    "mca_roi1_min_x": 10,
+    "mca_roi1_size_x": 5,
+    "mca_preset_real": 1.0,
+}
 
 
 def make_xafs_documents(
@@ -179,3 +188,15 @@ def with_dark(documents, values, *, errors=None, units="counts/s"):
         "filled": {},
     }
     return [start, ("descriptor", descriptor), ("event", event), *rest]
+
+
+def with_spectra(documents):
+    """The run with a fluorescence detector that gives a spectrum of its own at each point."""
+    descriptor = next(d for d in of(documents, "descriptor") if d["name"] == "primary")
+    about = {"source": "x", "dtype": "array", "shape": [MCA_CHANNELS], "units": "counts"}
+    descriptor["data_keys"] = {**descriptor["data_keys"], "mca": {**about, "object_name": "mca"}}
+    descriptor["configuration"] = {**descriptor["configuration"], "mca": {"data": MCA_SETTINGS}}
+    for row, event in enumerate(of(documents, "event", "primary")):
+        event["data"] = {**event["data"], "mca": (row + np.arange(MCA_CHANNELS)).tolist()}
+        event["timestamps"] = {**event["timestamps"], "mca": BEGAN}
+    return documents

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from .tree import Field, Group, Link
+from .tree import ExternalLink, Field, Group, Link
 
 __all__ = ["free_entry_name", "moved"]
 
@@ -28,7 +28,7 @@ def moved(root: Group, old: str, new: str) -> Group:
 
 
 def _relinked(group: Group, old: str, new: str) -> Group:
-    items: dict[str, Field | Group | Link] = {}
+    items: dict[str, Field | Group | Link | ExternalLink] = {}
     for name, node in group.items.items():
         if isinstance(node, Group):
             items[name] = _relinked(node, old, new)

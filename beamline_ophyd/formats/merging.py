@@ -24,7 +24,12 @@ def sweep_numbers(run: Run, what: Measurement, earlier: Sequence[Run] = ()) -> l
 
 
 def merge(
-    run: Run, what: Measurement, earlier: Sequence[Run] = (), *, sweep: int | None = None
+    run: Run,
+    what: Measurement,
+    earlier: Sequence[Run] = (),
+    *,
+    arrays: bool = False,
+    sweep: int | None = None,
 ) -> Spectrum:
     """One spectrum from all sweeps of a run, joined with the runs that it continues.
 
@@ -39,6 +44,8 @@ def merge(
     ----------
     earlier : sequence of Run
         The runs that this one continues, from the earliest to the latest.
+    arrays : bool
+        Whether to merge the arrays of detectors too.
     sweep : int, optional
         Number of a sweep, from 0: its points only.
     """
@@ -91,6 +98,7 @@ def merge(
         averaged=not all_counts,
         dark=dark,
         dark_errors=dark_errors,
+        arrays=_arrays(parts, rows, sums, mean=not all_counts) if arrays else {},
     )
 
 
@@ -110,11 +118,26 @@ class _Sums:
         single = values[self._single]
         if not self._several.any():
             return single
-        total = np.zeros(len(single), dtype=np.float64 if mean else values.dtype)
+        total = np.zeros(single.shape, dtype=np.float64 if mean else values.dtype)
         np.add.at(total, self._group[self._usable], values[self._usable])
+        others = tuple(range(1, values.ndim))
         if mean:
-            total = total / np.maximum(self.used, 1)
-        return np.where(self._several, total, single)
+            total = total / np.expand_dims(np.maximum(self.used, 1), others)
+        return np.where(np.expand_dims(self._several, others), total, single)
+
+
+def _arrays(
+    parts: Sequence[tuple[Run, Stream]], rows: np.ndarray, sums: _Sums, *, mean: bool
+) -> dict[str, np.ndarray]:
+    """Arrays of each point merged as its readings are, of data keys that all runs have alike."""
+    columns = [stream.columns for _, stream in parts]
+    found = {}
+    for key in parts[-1][1].arrays:
+        shapes = {c[key].shape[1:] if key in c else None for c in columns}
+        if len(shapes) == 1:
+            values = np.concatenate([c[key] for c in columns])
+            found[key] = sums.take(values[rows], mean=mean)
+    return found
 
 
 def _dark(run: Run, stream: Stream, key: str, dwell: str | None) -> tuple[np.ndarray, np.ndarray]:

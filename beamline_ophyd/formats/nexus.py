@@ -15,6 +15,7 @@ from beamline_ophyd.metadata import RunMetadata
 
 from .measurement import measurement, read_metadata
 from .nexus_instrument import Instrument
+from .nexus_logs import logs
 from .nexus_map import map_data
 from .nexus_parts import (
     DISTRIBUTION,
@@ -53,6 +54,7 @@ def nexus_tree(
     status: tuple[str, str] = ("running", ""),
     report: Callable[[str], None] = logger.warning,
     earlier: Sequence[Run] = (),
+    external_links: bool = False,
 ) -> Group:
     """The whole tree of a file with one run, from the root.
 
@@ -75,15 +77,19 @@ def nexus_tree(
         it. The collection ``bluesky`` is always there.
     earlier : sequence of Run
         The runs that this one continues, from the earliest on: their points join its spectrum.
+    external_links : bool
+        Whether data in other HDF5 files are linked to; the files are named in any case.
     """
     part = OptionalParts(report)
     about = read_metadata(run.start)[0]
     items: dict[str, Any] = {"title": text(run.uid)}
     items |= part.made("the header", lambda: header(run, _title(run, about))) or {}
     items |= part.made("users", lambda: users(run.start)) or {}
-    if found := part.made("sample", lambda: sample(about.families.get("Sample", {}))):
+    if found := part.made("sample", lambda: sample(about.families.get("Sample", {}), run.start)):
         items["sample"] = found
-    items |= _content(run, tuple(earlier), about, mapping, definition, written, part)
+    instrument = Instrument(run, about, part, external_links)
+    items |= _content(run, tuple(earlier), about, mapping, definition, written, instrument, part)
+    items |= part.made("baseline and monitors", lambda: logs(run)) or {}
     families: dict[str, Any] = {}
     for family, values in about.families.items():
         fields = part.made(f"xdi/{family}", lambda values=values: fields_of(values, _XDI_UNITS))
@@ -113,11 +119,11 @@ def _content(
     mapping: Mapping[str, Any] | None,
     definition: str,
     written: str,
+    instrument: Instrument,
     part: OptionalParts,
 ) -> dict[str, Any]:
     """What the run measured, by the first kind of file that fits it."""
     what = part.made("the measurement", lambda: measurement(run, mapping, part.report))
-    instrument = Instrument(run, about, part)
     title = _title(run, about)
     if what is not None:
         absorption = Absorption(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .nexus_parts import number, unique_names
-from .nexus_plain import hinted_keys, scalar_keys
+from .nexus_plain import hinted_keys
 from .run import Run, Stream
 from .tree import Field, Group
 
@@ -28,7 +28,7 @@ def map_data(run: Run) -> Group | None:
     shape = _shape(run.start.get("shape"))
     if stream is None or len(dimensions) < 2 or len(shape) != len(dimensions):
         return None
-    numeric = scalar_keys(stream)
+    numeric = stream.scalars
     axes = [[key for key in keys if key in numeric] for keys in dimensions]
     scanned = [key for keys in axes for key in keys]
     signals = [k for k in hinted_keys(run, stream) if k in numeric and k not in scanned]

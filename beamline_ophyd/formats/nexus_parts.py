@@ -170,12 +170,20 @@ def users(start: Mapping[str, Any]) -> dict[str, Group]:
     return groups
 
 
-def sample(about: Mapping[str, Any]) -> Group:
-    """NXsample from the items of the Sample family."""
+def sample(about: Mapping[str, Any], start: Mapping[str, Any]) -> Group:
+    """NXsample from the items of the Sample family, and its place in a queue of samples."""
     items: dict[str, Field | Group] = {"name": _word(about.get("name"), "unknown")}
     for key, name in (("formula", "chemical_formula"), ("prep", "description")):
         if isinstance(about.get(key), str):
             items[name] = text(about[key])
+    if isinstance(about.get("temperature"), (int, float)):
+        items["temperature"] = number(np.array([float(about["temperature"])]), "K")
+    queue = start.get("queue")
+    queued = queue.get("place") if isinstance(queue, Mapping) else None
+    place = about.get("place", queued)
+    if _given(place):
+        about_place = place if isinstance(place, Mapping) else {"name": place}
+        items["place"] = Group("NXcollection", fields_of(about_place))
     return Group("NXsample", items)
 
 
@@ -236,13 +244,16 @@ def _stream(stream: Stream) -> Group:
     names = unique_names(stream.columns)
     data, stamps = {}, {}
     for key, values in stream.columns.items():
-        attrs: dict[str, Any] = {"data_key": dumps(key)}
+        attrs: dict[str, Any] = {}
         if key in stream.json_columns:
             attrs |= JSON
         elif values.dtype.kind in "biuf":
             attrs["units"] = _clean(stream.units(key) or "")
         data[names[key]] = events(values, attrs)
-        stamps[names[key]] = events(stream.timestamps[key], {"units": "s"})
+        # Here, for validators refuse attributes that they do not know where readings are
+        # linked to from the instrument.
+        about = {"units": "s", "data_key": dumps(key)}
+        stamps[names[key]] = events(stream.timestamps[key], about)
     return Group(
         "NXcollection",
         {

@@ -7,7 +7,7 @@ from .nexus_parts import unique_names
 from .run import Run, Stream
 from .tree import Group, Link
 
-__all__ = ["hinted_keys", "plain_data", "scalar_keys"]
+__all__ = ["hinted_keys", "plain_data"]
 
 
 def plain_data(run: Run, entry: str) -> Group | None:
@@ -29,7 +29,7 @@ def plain_data(run: Run, entry: str) -> Group | None:
         stream = others[0] if others else None
     if stream is None:
         return None
-    numeric = scalar_keys(stream)
+    numeric = stream.scalars
     axes = [key for key in _scanned(run, stream) if key in numeric]
     hinted = [key for key in hinted_keys(run, stream) if key in numeric and key not in axes]
     signals = hinted or [key for key in numeric if key not in axes]
@@ -52,11 +52,6 @@ def _scanned(run: Run, stream: Stream) -> list[str]:
     motors = run.start.get("motors")
     named = motors if isinstance(motors, (list, tuple)) else ()
     return [*fields, *(str(m) for m in named if str(m) not in fields)]
-
-
-def scalar_keys(stream: Stream) -> list[str]:
-    """Data keys whose readings are single numbers."""
-    return [k for k, v in stream.columns.items() if v.dtype.kind in "biuf" and v.ndim == 1]
 
 
 def hinted_keys(run: Run, stream: Stream) -> list[str]:

@@ -148,7 +148,9 @@ def _own(collection: h5py.Group) -> Run:
 
 def _stream(node: h5py.Group, name: str, keys: Mapping[str, Any]) -> Stream:
     data, stamps = _group(node, "data"), _group(node, "timestamps")
-    by_key = {loads(dataset.attrs["data_key"]): part for part, dataset in data.items()}
+    # Files of before the first release have it with the readings themselves.
+    keyed: Any = {part: data if "data_key" in data[part].attrs else stamps for part in data}
+    by_key = {loads(group[part].attrs["data_key"]): part for part, group in keyed.items()}
     ordered = [k for k in keys if k in by_key] + [k for k in by_key if k not in keys]
     return Stream(
         name=name,

@@ -53,7 +53,7 @@ def powder_pattern(
     if monitor is not None:
         data["monitor"] = Link(f"/{ENTRY}/monitor/data")
         attrs["auxiliary_signals"] = ["monitor"]
-    turned = sample(about.families.get("Sample", {}))
+    turned = sample(about.families.get("Sample", {}), run.start)
     rotation = number(np.array([np.nan]), "deg") if theta is None else _grows(theta, "deg")
     return {
         "definition": Field("NXmonopd"),
@@ -77,6 +77,7 @@ def powder_pattern(
                     },
                 ),
                 "detector": Group("NXdetector", detector),
+                "positioners": Group("NXcollection", instrument.scanned()),
             },
         ),
         "sample": Group("NXsample", {**turned.items, "rotation_angle": rotation}),

@@ -61,7 +61,7 @@ class Absorption:
         definition, trouble = fitting_definition(self.definition, self.what.mode, self.about)
         if trouble:
             self.part.report(trouble)
-        spectrum = merge(self.run, self.what, self.earlier)
+        spectrum = merge(self.run, self.what, self.earlier, arrays=True)
         intensity, errors = spectrum.mu(self.what.mode)
         items: dict[str, Any] = {
             "definition": Field(definition),
@@ -117,7 +117,7 @@ class Absorption:
         for name, role in (("incoming_beam", "i0"), ("absorbed_beam", self._signal)):
             data = Link(f"{entry}/instrument/{self._name(role)}/data")
             items[name] = Group("NXdetector", {"data": data})
-        return Group("NXinstrument", items)
+        return Group("NXinstrument", items | self.instrument.area_detectors(items, spectrum.arrays))
 
     def _detector(self, channel: Channel, spectrum: Spectrum) -> Group:
         key, name = self.what.roles.channels[channel.role], self._name(channel.role)

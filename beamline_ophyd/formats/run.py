@@ -62,6 +62,16 @@ class Stream:
     def __len__(self) -> int:
         return len(self.seq_num)
 
+    @property
+    def scalars(self) -> list[str]:
+        """Data keys whose readings are single numbers."""
+        return [k for k, v in self.columns.items() if v.dtype.kind in "biuf" and v.ndim == 1]
+
+    @property
+    def arrays(self) -> list[str]:
+        """Data keys whose readings are arrays of numbers."""
+        return [k for k, v in self.columns.items() if v.dtype.kind in "biuf" and v.ndim > 1]
+
     def units(self, key: str) -> str | None:
         """Unit of a data key as its descriptor gives it; None where it does not."""
         given = (self.data_keys.get(key) or {}).get("units")

@@ -201,12 +201,13 @@ class _Reader:
             if values is None or values.ndim == 0 or not len(values):
                 self._lost.append(f"{data.name if data else name}/{part}")
                 continue
-            attrs = self._attributes(data, part)
+            times = self._group(node, "timestamps")
+            attrs = {**self._attributes(times, part), **self._attributes(data, part)}
             key = str(_decoded(attrs.get("data_key", "")) or part)
             columns[key] = values
             if "encoding" in attrs:
                 json_columns.add(key)
-            found = self._values(self._group(node, "timestamps"), part)
+            found = self._values(times, part)
             stamps[key] = np.empty(0) if found is None else found
         rows = min(map(len, columns.values()), default=0)
         if not rows:

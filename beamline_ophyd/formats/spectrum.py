@@ -45,6 +45,9 @@ class Spectrum:
         Roles of the channels that count whole pulses.
     averaged : bool
         Whether the merged readings are means, not sums.
+    arrays : mapping
+        Data key to the merged arrays of a detector that gives one a point; first index the
+        point.
     """
 
     energy_ev: np.ndarray
@@ -57,6 +60,7 @@ class Spectrum:
     averaged: bool = False
     dark: Mapping[str, np.ndarray] = field(default_factory=dict)
     dark_errors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def net(self, role: str) -> np.ndarray:
         """Merged reading of a channel without its dark current, as far as that is known."""

@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-__all__ = ["Field", "Group", "Link", "TreeWriter"]
+__all__ = ["ExternalLink", "Field", "Group", "Link", "TreeWriter"]
 
 COMPRESS_FROM_BYTES = 64 * 2**10
 """Below this size gzip gains less than a chunk's overhead."""
@@ -51,14 +51,22 @@ class Link:
 
 
 @dataclass(frozen=True)
+class ExternalLink:
+    """A link to a dataset of another file, which need not be there."""
+
+    file: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Group:
     """A group with its NeXus class."""
 
     nx_class: str
-    items: Mapping[str, "Field | Group | Link"] = field(default_factory=dict)
+    items: Mapping[str, "Field | Group | Link | ExternalLink"] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
-    def walk(self, path: str) -> Iterator[tuple[str, "Field | Group | Link"]]:
+    def walk(self, path: str) -> Iterator[tuple[str, "Field | Group | Link | ExternalLink"]]:
         """All nodes below, parents first, with their absolute paths."""
         for name, node in self.items.items():
             below = f"{path.rstrip('/')}/{name}"
@@ -92,8 +100,8 @@ class TreeWriter:
         self._datasets: dict[str, h5py.Dataset] = {}
         """Open: looking one up by its path takes as long as writing a row."""
         self._attrs: dict[str, dict[str, Any]] = {}
-        self._links: dict[str, str] = {}
-        self._paths: set[str] = set()
+        self._links: dict[str, str | ExternalLink] = {}
+        self._kinds: dict[str, type] = {}
 
     def write(self, root: Group) -> None:
         """Bring the file to this tree."""
@@ -118,16 +126,24 @@ class TreeWriter:
         for path, node in nodes.items():
             if isinstance(node, Link):
                 self._link(path, node.target)
+            elif isinstance(node, ExternalLink) and self._links.get(path) != node:
+                if self._file.get(path, getlink=True) is not None:
+                    del self._file[path]
+                self._file[path] = h5py.ExternalLink(node.file, node.target)
+                self._links[path] = node
 
     def _remove_vanished(self, nodes: Mapping[str, Any]) -> None:
-        for path in sorted(self._paths - set(nodes), reverse=True):
-            if path in self._file:
+        """Remove what is no more, or is now of another kind, such as a link."""
+        kinds = {path: type(node) for path, node in nodes.items()}
+        gone = [path for path, kind in self._kinds.items() if kinds.get(path) is not kind]
+        for path in sorted(gone, reverse=True):
+            if self._file.get(path, getlink=True) is not None:
                 self._remove(path)
             self._written.pop(path, None)
             self._datasets.pop(path, None)
             self._attrs.pop(path, None)
             self._links.pop(path, None)
-        self._paths = set(nodes)
+        self._kinds = kinds
 
     def _link(self, path: str, target: str) -> None:
         if self._links.get(path) == target:

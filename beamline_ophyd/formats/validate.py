@@ -151,11 +151,16 @@ def _spectrum_problems(entry: h5py.Group) -> Iterator[Problem]:
     paths = ["intensity", "intensity_errors", "instrument/monochromator/energy", "monitor/data"]
     instrument = _get(entry, "instrument")
     if isinstance(instrument, h5py.Group):
-        paths += [f"instrument/{n}/data" for n, g in instrument.items() if _class(g) ==
-                  "NXdetector"]  # fmt: skip
+        paths += [
+            f"instrument/{name}/data"
+            for name, group in instrument.items()
+            if _class(group) == "NXdetector" and "external" not in group
+        ]
     for path in paths:
         node = _get(entry, path)
-        if isinstance(node, h5py.Dataset) and node.shape[-1:] != energy.shape:
+        # Spectra of a detector have the energy as their first index, not as their last.
+        is_fit = node is None or energy.shape in (node.shape[:1], node.shape[-1:])
+        if isinstance(node, h5py.Dataset) and not is_fit:
             yield Problem(
                 f"{entry.name}/{path}", f"has {node.shape} values for {energy.shape[0]} energies"
             )
@@ -222,7 +227,8 @@ def _dataset_problems(node: h5py.Dataset, *, is_defined: bool) -> Iterator[Probl
         yield Problem(where, f"is of type {node.dtype}; NeXus has whole seconds")
     unit = str(node.attrs.get("units", ""))
     # Without a definition any device may be called so, and has the unit that it has.
-    is_meant = name == "d_spacing" or (name == "energy" and is_defined)
+    is_photons = is_defined and _class(node.parent) != "NXsource"
+    is_meant = name == "d_spacing" or (name == "energy" and is_photons)
     if is_meant and not _unit_fits(name, unit):
         yield Problem(where, f"has the unit {node.attrs.get('units')!r}")
 
@@ -278,7 +284,10 @@ def _links(file: h5py.File) -> Iterator[Problem]:
             where = f"{str(group.name).rstrip('/')}/{name}"
             link: Any = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
-                yield Problem(where, f"leads into another file, {link.filename}")
+                if link.filename not in _named_files(group):
+                    yield Problem(where, f"leads into another file, {link.filename}")
+                elif _get(group, name) is None:
+                    yield Problem(where, f"leads to {link.path} of {link.filename}: not there")
                 continue
             node = _get(group, name)
             if node is None:
@@ -292,6 +301,13 @@ def _links(file: h5py.File) -> Iterator[Problem]:
                 yield from look(node)
 
     yield from look(file)
+
+
+def _named_files(group: h5py.Group) -> list[str]:
+    """Files that a detector says its data are in, to which its links may lead."""
+    files = _get(group, "external/file")
+    is_text = isinstance(files, h5py.Dataset) and h5py.check_string_dtype(files.dtype)
+    return [str(file) for file in np.atleast_1d(files.asstr()[()])] if is_text else []
 
 
 def _nodes(group: h5py.Group) -> Iterator[Any]:

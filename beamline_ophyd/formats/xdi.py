@@ -16,6 +16,7 @@ from beamline_ophyd.metadata import CHANNELS, RunMetadata
 from .dark import dark_of
 from .measurement import Measurement, read_metadata
 from .merging import merge
+from .nexus_logs import ring_current
 from .nexus_parts import iso_time, program_version
 from .problems import OutputError
 from .run import Run
@@ -154,7 +155,8 @@ def _derived(family: str, run: Run, about: RunMetadata, what: Measurement) -> di
     if family == "Detector":
         return _detectors(run, what)
     if family == "Facility":
-        return _ring_current(run)
+        current = ring_current(run)
+        return {} if current is None else {"current": "{} {}".format(*current)}
     if family == "Sample":
         people = next((run.start[k] for k in ("users", "user", "operator") if k in run.start), None)
         return {"experimenters": _names(people)} if people else {}
@@ -178,18 +180,6 @@ def _detectors(run: Run, what: Measurement) -> dict[str, Any]:
         if words:
             found[DETECTORS[role]] = ", ".join(words)
     return found
-
-
-def _ring_current(run: Run) -> dict[str, Any]:
-    """Stored current at the beginning, which a baseline reading has in mA or A."""
-    stream = run.streams.get("baseline")
-    for key in () if stream is None else stream.columns:
-        unit = stream.units(key) if stream else None
-        if unit in ("mA", "A") and "current" in key.lower() and len(stream or ()):
-            value = stream.value(key, 0) if stream else None
-            if isinstance(value, (int, float)) and np.isfinite(value):
-                return {"current": f"{value} {unit}"}
-    return {}
 
 
 def _names(people: Any) -> str:

@@ -12,8 +12,15 @@ import pytest
 from beamline_ophyd.callbacks import NXxasWriter
 from beamline_ophyd.formats.validate import application_problems
 
+from ..runs import with_dark, with_spectra
+
 DEADLINE_S = 60.0
 
+FULL = {
+    "Facility": {"name": "a ring", "energy": 3.0},
+    "Sample": {"name": "ferrite", "prep": "pressed", "temperature": 13.0},
+    "queue": {"place": "holder 7"},
+}
 KINDS = {
     "transmission": {"repeats": 2, "start": {"user": "Ann"}},
     "aborted": {"taken": 7, "exit_status": "abort", "reason": "the ring tripped"},
@@ -21,6 +28,7 @@ KINDS = {
     "fluorescence": {"mode": "fluorescence"},
     "large": {"points": 9000},
     "no counting errors": {"ev_per_count": None},
+    "full": {"start": FULL},
 }
 
 
@@ -54,7 +62,10 @@ def with_odd_names(documents):
 @pytest.fixture(scope="module", params=list(KINDS))
 def file(request, xafs_documents, tmp_path_factory):
     writer = NXxasWriter(tmp_path_factory.mktemp("files"), template="run")
-    for item in with_odd_names(xafs_documents(**KINDS[request.param])):
+    documents = with_odd_names(xafs_documents(**KINDS[request.param]))
+    if request.param == "full":
+        documents = with_dark(with_spectra(documents), {"I0": 1.0, "It": 1.0}, errors={"I0": 0.1})
+    for item in documents:
         writer(*item)
     assert writer.close(DEADLINE_S)
     assert writer.problems == []
