@@ -158,6 +158,9 @@ static int build(struct bl_sample *sample, struct bl_xdi *xdi, const struct bl_e
     bl_text_copy(sample->title, sizeof sample->title,
                  *xdi->sample_name ? xdi->sample_name : sample->name);
     sample->absolute = xdi->absolute;
+    sample->temperature_k = xdi->temperature_k;
+    sample->einstein_k = xdi->absolute ? xdi->einstein_k : 0; /* chi is against the tables */
+    sample->bond_mass_u = xdi->bond_mass_u;
     sample->contains_resolution = !xdi->intrinsic;
     sample->n = xdi->n;
     sample->mu = malloc(xdi->n * sizeof *sample->mu);

@@ -15,6 +15,9 @@ struct bl_xdi {
     char formula[BL_XDI_TEXT];     /* Sample.formula or Sample.stoichiometry; may be empty */
     char sample_name[BL_XDI_TEXT]; /* Sample.name; may be empty */
     double areal_density_g_cm2;    /* Simulation.areal_density; 0 where not given */
+    double temperature_k;          /* Sample.temperature in K; 0 where not given so .. */
+    double einstein_k;             /* .. and Simulation.bond: Einstein temperature .. */
+    double bond_mass_u;            /* .. and reduced mass; 0 where not given */
     bool absolute;                 /* Simulation.scale: absolute (mu*t is free of gains) */
     bool intrinsic;                /* Simulation.resolution: none (nothing of a monochromator) */
     size_t n;

@@ -60,6 +60,38 @@ static int read_choice(struct bl_xdi_reader *reader, const char *key, const char
                        reader->xdi->path, reader->text.line, key, value, special, usual);
 }
 
+/* "300 K"; in any other unit or form it is a text to us. */
+static void read_temperature(struct bl_xdi *xdi, char *value)
+{
+    char *number = bl_text_word(&value);
+    char *unit = bl_text_word(&value);
+    double kelvin;
+
+    if (number && unit && strcmp(unit, "K") == 0 && bl_text_number(number, &kelvin) == BL_OK &&
+        kelvin > 0 && isfinite(kelvin))
+        xdi->temperature_k = kelvin;
+}
+
+/* "236.4 K, 31.77 u" */
+static int read_bond(struct bl_xdi_reader *reader, char *value)
+{
+    struct bl_xdi *xdi = reader->xdi;
+    const char *theta = bl_text_word(&value);
+    const char *kelvin = theta ? bl_text_word(&value) : NULL;
+    const char *mass = kelvin ? bl_text_word(&value) : NULL;
+    const char *unit = mass ? bl_text_word(&value) : NULL;
+
+    if (unit && strcmp(kelvin, "K") == 0 && strcmp(unit, "u") == 0 &&
+        bl_text_number(theta, &xdi->einstein_k) == BL_OK &&
+        bl_text_number(mass, &xdi->bond_mass_u) == BL_OK && xdi->einstein_k > 0 &&
+        xdi->bond_mass_u > 0 && isfinite(xdi->einstein_k) && isfinite(xdi->bond_mass_u))
+        return BL_OK;
+    return BL_XDI_FAIL(reader,
+                       "%s line %zu: Simulation.bond must be an Einstein temperature and a reduced "
+                       "mass, as '236.4 K, 31.77 u'",
+                       xdi->path, reader->text.line);
+}
+
 /* "Family.key: value"; lines of another form are comments to us. */
 static int read_field(struct bl_xdi_reader *reader, char *line)
 {
@@ -87,6 +119,10 @@ static int read_field(struct bl_xdi_reader *reader, char *line)
         return read_choice(reader, key, value, "absolute", "relative", &xdi->absolute);
     if (bl_text_same(key, "Simulation.resolution"))
         return read_choice(reader, key, value, "none", "contained", &xdi->intrinsic);
+    if (bl_text_same(key, "Sample.temperature"))
+        read_temperature(xdi, value);
+    if (bl_text_same(key, "Simulation.bond"))
+        return read_bond(reader, value);
     if (bl_text_same(key, "Simulation.areal_density")) {
         char *word = bl_text_word(&value);
 

@@ -126,6 +126,34 @@ static void test_own_family(void **state)
         "must be positive");
 }
 
+/* A temperature in any other unit says nothing to the server; a bond must be one. */
+static void test_temperature_and_bond(void **state)
+{
+    static const char *const bad[] = {"236.4 K", "236.4 K, 31.77", "K, u", "-1 K, 31.77 u",
+                                      "236.4 C, 31.77 u"};
+    struct bl_xdi *xdi = read_good(
+        with_rows("# XDI/1.0\n# Sample.temperature: 77 K\n# Simulation.bond: 236.4 K, 31.77 u "
+                  "(Cu-Cu)\n" ELEMENT COLUMNS "#---\n",
+                  10, ""));
+
+    (void)state;
+    assert_near(xdi->temperature_k, 77, 0);
+    assert_near(xdi->einstein_k, 236.4, 0);
+    assert_near(xdi->bond_mass_u, 31.77, 0);
+    bl_xdi_free(xdi);
+    xdi = read_good(
+        with_rows("# XDI/1.0\n# Sample.temperature: room\n" ELEMENT COLUMNS "#---\n", 10, ""));
+    assert_near(xdi->temperature_k, 0, 0);
+    bl_xdi_free(xdi);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char header[512];
+
+        snprintf(header, sizeof header,
+                 "# XDI/1.0\n# Simulation.bond: %s\n" ELEMENT COLUMNS "#---\n", bad[i]);
+        refuse(with_rows(header, 10, ""), "Simulation.bond must be");
+    }
+}
+
 static void test_not_xdi(void **state)
 {
     (void)state;
@@ -240,10 +268,15 @@ static void test_damaged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain_header), cmocka_unit_test(test_gse_header),
-        cmocka_unit_test(test_columns),      cmocka_unit_test(test_own_family),
-        cmocka_unit_test(test_not_xdi),      cmocka_unit_test(test_header_lacks),
-        cmocka_unit_test(test_bad_rows),     cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_plain_header),
+        cmocka_unit_test(test_gse_header),
+        cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_own_family),
+        cmocka_unit_test(test_temperature_and_bond),
+        cmocka_unit_test(test_not_xdi),
+        cmocka_unit_test(test_header_lacks),
+        cmocka_unit_test(test_bad_rows),
+        cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_damaged),
     };
 

@@ -151,6 +151,22 @@ def test_more_of_its_element_fluoresces_more(steady):
     assert steady.get("SCALER.S5") < 1e-3 * once
 
 
+def test_a_cold_foil_shows_more_fine_structure(steady):
+    bring(steady, "cu_foil")
+    steady.put("REF:NAME", "empty")
+    spread = {}
+    for kelvin in (300.0, 80.0, 700.0):
+        steady.put("SAMPLE:TEMP", kelvin)
+        mu = []
+        for energy in np.arange(9500.0, 9600.0, 10.0):
+            steady.put("MONO:ENERGY", energy)
+            mu.append(absorption(steady))
+        spread[kelvin] = np.std(mu - np.polyval(np.polyfit(range(10), mu, 1), range(10)))
+    # sigma^2 of 80 K is 0.0055 A^2 below that of 300 K, and k = 12 /A here: 4.9 times as much
+    assert spread[80.0] / spread[300.0] == pytest.approx(4.9, rel=0.2)
+    assert spread[700.0] < 0.2 * spread[300.0]
+
+
 def test_dark_counts_are_told(steady):
     steady.put("PREAMP:I0:offset_on", 1)
     steady.put("PREAMP:I0:offset_num", "100")

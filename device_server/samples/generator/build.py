@@ -156,6 +156,7 @@ def _header(
     figures: dict[str, str],
 ) -> list[str]:
     fitted = "fitted" if recipe.fit_exafs else "as given"
+    einstein_k, mass_u = exafs.first_bond(model)
     fields = {
         "Column.1": "energy eV",
         "Column.2": "mutrans",
@@ -176,6 +177,8 @@ def _header(
         "Simulation.exafs": f"{fitted}: S02 {model.s02:.4f}, k origin {model.e0_shift_ev:.3f} eV "
         f"above E0 {near_edge.e0_ev:.3f} eV, expansion {model.expansion:.5f}, "
         f"Debye temperature {model.debye_k:.1f} K, paths to {PATH_RADIUS:g} A",
+        "Simulation.bond": f"{einstein_k:.1f} K, {mass_u:.3f} u (Einstein temperature and reduced "
+        "mass of the first path)",
         **figures,
     }
     if recipe.remark:

@@ -13,7 +13,7 @@ import xraydb
 from larch.xafs import feff6l, feffpath
 from larch.xafs.sigma2_models import sigma2_debye
 from larch.xafs.xafsft import ftwindow
-from scipy.optimize import least_squares
+from scipy.optimize import brentq, least_squares
 
 from .structures import Atom, Crystal, cluster
 
@@ -21,6 +21,9 @@ __all__ = ["K_CONSTANT_EV_A2", "Exafs", "ExafsModel", "fit_exafs", "run_feff"]
 
 #: E - E0 in eV over k^2.
 K_CONSTANT_EV_A2 = 3.80998211
+
+#: hbar^2 / (2 u k_B) in A^2 K.
+EINSTEIN_A2_K = 24.254
 
 HOLES = {"K": 1, "L1": 2, "L2": 3, "L3": 4}
 CLUSTER_RADIUS = 8.0
@@ -112,6 +115,23 @@ class Exafs:
     def first_distance(self) -> float:
         """Half length of the shortest path, in Angstrom."""
         return min(path.reff for path in self._paths)
+
+    def first_bond(self, model: ExafsModel) -> tuple[float, float]:
+        """Einstein temperature in K and reduced mass in u of the bond to the first neighbour.
+
+        The temperature gives the mean square displacement that the Debye model gives the path at
+        the model's temperature: hbar^2/(2 m k_B theta) coth(theta/2T).
+        """
+        path = min(self._paths, key=lambda path: path.reff)
+        masses = [atom[3] for atom in path._feffdat.geom]
+        mass_u = masses[0] * masses[1] / (masses[0] + masses[1])
+        sigma2 = sigma2_debye(model.temperature_k, model.debye_k, path)
+
+        def excess(theta_k: float) -> float:
+            found = EINSTEIN_A2_K / (mass_u * theta_k)
+            return found / np.tanh(theta_k / (2 * model.temperature_k)) - sigma2
+
+        return float(brentq(excess, 20.0, 3000.0)), mass_u
 
     def chi(self, model: ExafsModel, k: np.ndarray) -> np.ndarray:
         """Fine structure at the wave numbers k (1/Angstrom, against the spectrum's own E0)."""
