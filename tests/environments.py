@@ -1,6 +1,7 @@
 """Pythons of other environments, with programs that do not go together with the project's own."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,17 @@ def python_of(folder: str, variable: str, what: str, target: str) -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return python
+
+
+def system_program(name: str) -> str:
+    """Path of a program of the system; without it as in :func:`python_of`."""
+    found = shutil.which(name)
+    if found is None:
+        reason = f"{name} is not installed; `make setup-system` installs it (Debian, root)"
+        if os.environ.get("CI_STRICT"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
 
 
 def reference_python() -> Path:
