@@ -161,6 +161,15 @@ def test_cubic_lattices_are_told_apart_also_with_lines_missing(a, lattice, lines
     assert (cell.lattice, cell.a) == (lattice, pytest.approx(a, rel=1e-6))
 
 
+def test_a_short_pattern_does_not_tell_p_from_i_unless_one_says_so():
+    short = angles(LAB6, [(1, 0, 0), (1, 1, 0), (1, 1, 1), (2, 1, 0)])
+    unsaid = xrd.index_cubic(short, CU_KALPHA1)
+    assert (unsaid.lattice, unsaid.a) == ("I", pytest.approx(LAB6 * np.sqrt(2)))
+    assert xrd.index_cubic(short, CU_KALPHA1, lattice="P").a == pytest.approx(LAB6)
+    with pytest.raises(ValueError, match="give one of diamond"):
+        xrd.index_cubic(short, CU_KALPHA1, lattice="C")
+
+
 def test_lines_of_no_cubic_lattice_are_refused():
     with pytest.raises(ValueError, match="no cubic lattice has these"):
         xrd.index_cubic([20.0, 23.1, 29.7, 33.9, 41.2], CU_KALPHA1, tolerance=0.02)

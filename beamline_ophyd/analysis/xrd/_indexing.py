@@ -15,6 +15,10 @@ MAX_SUM = 200
 FIRST_LINES = 6
 """The first line seen is one of the first so many that the lattice allows."""
 
+AS_GOOD = 0.999
+"""Part of the best figure of merit from which on a lattice counts as good as the best."""
+LATTICES = ("diamond", "F", "I", "P")
+
 
 @dataclass(frozen=True)
 class CubicCell:
@@ -44,12 +48,19 @@ class CubicCell:
 
 
 def index_cubic(
-    two_theta_deg: Any, wavelength: float, *, errors: Any = None, tolerance: float = 0.1
+    two_theta_deg: Any,
+    wavelength: float,
+    *,
+    lattice: str | None = None,
+    errors: Any = None,
+    tolerance: float = 0.1,
 ) -> CubicCell:
     """Index a cubic pattern, whichever lines it lacks.
 
     All lattices whose lines coincide with those measured are tried; that with the best figure
     of merit is taken, which prefers the one that predicts the fewest lines that are not there.
+    The first six lines of P and I have the same ratios, so a short pattern does not tell them
+    apart: then I is taken, unless `lattice` says otherwise.
 
     Parameters
     ----------
@@ -57,6 +68,8 @@ def index_cubic(
         Positions of at least three lines in degrees, increasing.
     wavelength : float
         In Angstrom.
+    lattice : {"P", "I", "F", "diamond"}, optional
+        By default all are tried.
     errors : array_like, shape (n,), optional
         Standard deviations of the positions, for :func:`refine_lattice`.
     tolerance : float
@@ -72,20 +85,23 @@ def index_cubic(
         raise ValueError(
             f"{positions.size} positions given; indexing takes at least three, increasing"
         )
+    if lattice is not None and lattice not in LATTICES:
+        raise ValueError(f"lattice is {lattice!r}; give one of {', '.join(LATTICES)}")
     inverse = 1 / np.asarray(d_spacing(positions, wavelength)) ** 2
-    best: CubicCell | None = None
-    for name in ("diamond", "F", "I", "P"):
-        sums = _sums(name)
-        for first in sums[:FIRST_LINES]:
-            cell = _try(name, sums, positions, inverse, first, wavelength, errors, tolerance)
-            if cell is not None and (best is None or cell.merit > 1.001 * best.merit):
-                best = cell
-    if best is None:
+    cells = [
+        _try(name, sums, positions, inverse, first, wavelength, errors, tolerance)
+        for name in (LATTICES if lattice is None else (lattice,))
+        for sums in (_sums(name),)
+        for first in sums[:FIRST_LINES]
+    ]
+    found = [cell for cell in cells if cell is not None]
+    if not found:
         raise ValueError(
             f"no cubic lattice has these {len(positions)} lines within {tolerance:g} degrees; are "
             "all of them of one phase, and the wavelength right?"
         )
-    return best
+    best = max(cell.merit for cell in found)
+    return next(cell for cell in found if cell.merit >= AS_GOOD * best)
 
 
 def _try(
