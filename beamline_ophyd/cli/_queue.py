@@ -37,6 +37,9 @@ def queue(
     suspend: Annotated[
         bool, typer.Option(help="Wait while there is no beam, and go on by itself.")
     ] = True,
+    pages: Annotated[
+        bool, typer.Option(help="Make a page with figures of every run, beside its file.")
+    ] = True,
     proposal: Annotated[
         Path | None, typer.Option(help="File of the proposal, for every run's metadata.")
     ] = None,
@@ -68,7 +71,7 @@ def queue(
         say(str(log.report(found)))
     else:
         try:
-            around = {"folder": folder, "suspend": suspend, "proposal": proposal}
+            around = {"folder": folder, "suspend": suspend, "proposal": proposal, "report": pages}
             code = _run(str(sheet), prefix, devices, around, options)
         finally:
             say(str(log.report(found)))

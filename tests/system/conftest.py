@@ -131,13 +131,14 @@ def beamline():
 
 @pytest.fixture
 def begin(side, tmp_path):
-    """Start a session in the test's folder: begin(**options)."""
+    """Start a session in the test's folder: begin(**options); no pages unless asked for."""
     from beamline_ophyd.session import start
 
     started = []
 
     def run(**options):
-        started.append(start(side.prefix, folder=tmp_path, progress=False, timeout=15, **options))
+        options = {"progress": False, "report": False, "timeout": 15, **options}
+        started.append(start(side.prefix, folder=tmp_path, **options))
         return started[-1]
 
     yield run

@@ -7,7 +7,7 @@ import pytest
 from beamline_ophyd import ScanData
 from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.grid import energy_grid
-from beamline_ophyd.plans import DeviceError, xafs_scan
+from beamline_ophyd.plans import DeviceError, line_scan, xafs_scan
 
 GRID = {"bounds": [-20, 30], "steps": [2], "times": [0.2]}
 
@@ -26,7 +26,7 @@ def scan_with(begin, side):
             if doc["seq_num"] == 5 and "I0" in doc["data"]:
                 side.put(f"SIM:FAULT:{switch}", value)
 
-        session.RE.subscribe(fault, "event")
+        faulting = session.RE.subscribe(fault, "event")
         uids = []
         session.RE.subscribe(lambda name, doc: uids.append(doc["uid"]), "start")
         raised = None
@@ -35,6 +35,7 @@ def scan_with(begin, side):
             session.RE(plan)
         except Exception as error:
             raised = error
+        session.RE.unsubscribe(faulting)
         assert session.wait()
         return session, uids[0], raised
 
@@ -87,7 +88,65 @@ def test_a_shutter_that_does_not_close_is_told(scan_with, side):
     session, uid, raised = scan_with("SHUTTER")
     assert isinstance(raised, DeviceError)
     assert "shutter (BL02:SHUTTER:CMD) was told to close and is at Open" in str(raised)
-    # All points were taken before, and the file holds them.
-    data = ScanData.from_nexus(session.writer.files[uid])
+    # All points were taken before, and file and journal hold them.
+    data = check_truth(session, uid, "success")
     assert len(data.energy) == len(energy_grid("Fe-K", **GRID))
     assert side.get("SHUTTER:STATUS") == 1
+
+
+def test_a_shutter_that_does_not_open_lets_no_run_begin(begin, side):
+    session = begin()
+    session.shutter.travel_limit = 1.0
+    side.put("SHUTTER:CMD", 0)
+    side.put("SIM:FAULT:SHUTTER", 1)
+    before = side.get("MONO:ENERGY.RBV")
+    try:
+        with pytest.raises(DeviceError, match=r"shutter .* was told to open and is at Close"):
+            session.RE(xafs_scan([session.i0, session.it], session.mono.energy, "Fe-K", **GRID))
+    finally:
+        side.put("SIM:FAULT", 0)
+    assert side.get("MONO:ENERGY.RBV") == before
+    assert list(session.journal.folder.glob("*.jsonl")) == []
+    assert side.get("SHUTTER:STATUS") == 0
+
+
+@pytest.mark.parametrize("switch", ["STUCK", "HIGH_LIMIT", "ENCODER"])
+def test_a_fault_of_the_stage_ends_a_line(begin, side, switch):
+    session = begin()
+    x = session.stage.x
+
+    def fault(name, doc):
+        if doc["seq_num"] == 3 and "I0" in doc["data"]:
+            side.put(f"SIM:FAULT:{switch}", "SAMPLE:X")
+
+    session.RE.subscribe(fault, "event")
+    uids = []
+    session.RE.subscribe(lambda name, doc: uids.append(doc["uid"]), "start")
+    try:
+        with pytest.raises(DeviceError, match=r"stage_x .*SAMPLE:X"):
+            session.RE(line_scan([session.i0, session.it], x, -400, 400, 9, time=0.1))
+    finally:
+        side.put("SIM:FAULT", 0)
+    assert session.wait()
+    data = ScanData.from_journal(session.journal.path(uids[0]))
+    assert data == ScanData.from_nexus(session.writer.files[uids[0]])
+    assert data.metadata["stop"]["exit_status"] == "fail"
+    assert "stage_x" in data.metadata["stop"]["reason"]
+    assert len(data.columns["stage_x"]) == 3
+    assert side.get("SHUTTER:STATUS") == 0
+
+
+def test_a_scan_goes_on_in_another_run_when_the_fault_is_over(scan_with, side):
+    session, failed, raised = scan_with("STUCK", "MONO:BRAGG")
+    assert isinstance(raised, DeviceError)
+    side.put("SIM:FAULT", 0)
+    detectors = [session.i0, session.it]
+    (uid,) = session.RE(
+        xafs_scan(detectors, session.mono.energy, "Fe-K", resume=session.recorded(failed), **GRID)
+    )
+    assert session.wait()
+    data = check_truth(session, uid, "success")
+    assert data.about.xafs.continues == failed
+    assert len(data.columns["I0"]) == len(energy_grid("Fe-K", **GRID)) - 5
+    assert list(data.missing_points) == []
+    assert data.mu()[0].shape == energy_grid("Fe-K", **GRID).energy_ev.shape

@@ -38,7 +38,7 @@ def queue(ioc, tmp_path):
 
     def run(*arguments):
         given = ("--presets", tmp_path / "presets.yaml", "--folder", tmp_path / "data")
-        words = map(str, ("queue", *arguments, "--json", *given))
+        words = map(str, ("queue", *arguments, "--json", "--no-pages", *given))
         return CliRunner().invoke(app, list(words))
 
     return run
@@ -64,7 +64,10 @@ def test_an_interrupted_queue_goes_on_where_it_stopped(queue, side, sheet, tmp_p
     program = Path(sys.executable).with_name("beamline")
     given = ["--presets", tmp_path / "presets.yaml", "--folder", tmp_path / "data"]
     process = subprocess.Popen(
-        [program, "queue", sheet, *given], stderr=subprocess.PIPE, text=True, bufsize=1
+        [program, "queue", sheet, "--no-pages", *given],
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     )
     assert process.stderr is not None
     # The summary of the first row's scan: the second one is about to begin.
