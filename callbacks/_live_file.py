@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from beamline_ophyd.formats.earlier import Looker, earlier_runs
+from beamline_ophyd.formats.entries import append_entry
 from beamline_ophyd.formats.hdf5 import MemoryFile, move_to_free_name, replace_file
 from beamline_ophyd.formats.nexus import nexus_tree
+from beamline_ophyd.formats.nexus_parts import ENTRY
 from beamline_ophyd.formats.run import Run, RunBuilder
+from beamline_ophyd.formats.tree import Group
 
 from ._output import Style
 
@@ -40,6 +43,7 @@ class LiveFile:
     _trouble: str | None = None
     _builder: RunBuilder = field(default_factory=RunBuilder)
     _file: MemoryFile | None = None
+    _tree: Group = field(default_factory=lambda: Group("NXroot"))
     _part: Path | None = None
     _size: int = 0
     _written: str = field(default_factory=lambda: dt.datetime.now().astimezone().isoformat())
@@ -103,10 +107,21 @@ class LiveFile:
         Returns
         -------
         Path
-            The final name, or the next free one if it is taken and not to be overwritten.
+            The final name, or the next free one if it is taken and neither to be overwritten
+            nor to be added to.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written, or what is to be added to is no HDF5 file; what is on
+            disk stays.
         """
         part = self._write(status, last=True)
-        if self.style.overwrite:
+        if self.style.append and self.final.exists():
+            append_entry(self.final, self._tree, ENTRY, compression=self.style.compression)
+            part.unlink()
+            path = self.final
+        elif self.style.overwrite or self.style.append:
             part.replace(self.final)
             path = self.final
         else:
@@ -135,6 +150,7 @@ class LiveFile:
             earlier=self._earlier,
             external_links=self.style.external_links,
         )
+        self._tree = tree
         if self._file is None:
             self._file = MemoryFile(
                 live=True, compression=self.style.compression, expected_rows=self._expected_rows

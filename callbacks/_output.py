@@ -9,7 +9,7 @@ from beamline_ophyd.metadata import Roles
 
 __all__ = ["Style"]
 
-MODES = ("w-", "w")
+MODES = ("w-", "w", "a")
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Style:
     mapping: Mapping[str, Any] | None = None
     overwrite: bool = False
     external_links: bool = False
+    append: bool = False
 
     @classmethod
     def checked(
@@ -46,5 +47,10 @@ class Style:
         if mapping is not None:
             Roles(**{role: key for role, key in mapping.items() if role != "mode"})
         return cls(
-            compression, definition, mapping, overwrite=mode == "w", external_links=external_links
+            compression,
+            definition,
+            mapping,
+            overwrite=mode == "w",
+            external_links=external_links,
+            append=mode == "a",
         )

@@ -68,8 +68,11 @@ class NXxasWriter:
     template : str
         File name, with fields such as ``{scan_id}``, ``{title}`` (sample, element and edge, else
         the plan's name), ``{sample}``, ``{date}``, ``{uid8}``; ``/`` makes subfolders.
-    mode : {"w-", "w"}
-        What to do with an existing file: take the next free name, or replace it.
+    mode : {"w-", "w", "a"}
+        What to do with an existing file: take the next free name, replace it, or add the run
+        to it as a further entry (entry, entry_1, ...) when it has ended; until then it has a
+        ``.part`` of its own. With "a" a template such as ``{date}_{sample}`` brings the runs of
+        a sample into one file, with "w-" each run, repeats included, has a file.
     compression : int
         gzip level of large arrays, 0 to 9.
     flush_interval : float
@@ -206,10 +209,12 @@ class NXxasWriter:
         """
         check_folder(self.folder, num_points)
         path = self._names.path_if_known(md)
-        if path is not None and not self._style.overwrite and (self.folder / path).exists():
+        keeps = not (self._style.overwrite or self._style.append)
+        if path is not None and keeps and (self.folder / path).exists():
             raise OutputError(
                 f"file {self.folder / path} exists already and the writer's mode is 'w-'; move "
-                "it away, use mode='w' to replace it, or a template with {uid8} or {scan_id}"
+                "it away, use mode='w' to replace it or 'a' to add to it, or a template with "
+                "{uid8} or {scan_id}"
             )
 
     def _handle(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -252,7 +257,7 @@ class NXxasWriter:
                 'draft of NXxas requires; give md={"Element": {"symbol": "Fe", "edge": "K"}}',
                 run,
             )
-        if live.final.exists() and not self._style.overwrite:
+        if live.final.exists() and not (self._style.overwrite or self._style.append):
             logger.warning("NXxas writer: %s exists; the next free name is taken", live.final)
 
     def _finish(self, run: str) -> None:

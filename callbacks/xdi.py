@@ -84,6 +84,8 @@ class XDIWriter:
         self.folder = Path(folder).expanduser().absolute()
         self.files: dict[str, Path] = {}
         self._names = FileNames(template, suffix=".xdi")
+        if mode == "a":
+            raise ValueError("mode is 'a', but an XDI file holds one spectrum; give 'w-' or 'w'")
         self._overwrite = Style.checked(mode, 0, "NXxas", mapping).overwrite
         self._mapping = mapping
         self._metadata = metadata

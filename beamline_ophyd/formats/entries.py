@@ -1,10 +1,15 @@
 """Files of several entries: names that are free, and trees moved from one name to another."""
 
+import io
 from collections.abc import Iterable
+from pathlib import Path
 
-from .tree import ExternalLink, Field, Group, Link
+import h5py
 
-__all__ = ["free_entry_name", "moved"]
+from .hdf5 import replace_file
+from .tree import ExternalLink, Field, Group, Link, TreeWriter
+
+__all__ = ["append_entry", "free_entry_name", "moved"]
 
 
 def free_entry_name(taken: Iterable[str], base: str = "entry") -> str:
@@ -19,6 +24,39 @@ def free_entry_name(taken: Iterable[str], base: str = "entry") -> str:
         number += 1
         name = f"{base}_{number}"
     return name
+
+
+def append_entry(path: Path, root: Group, name: str, *, compression: int = 4) -> str:
+    """Add the entry of a tree to a file, which is replaced as a whole.
+
+    Parameters
+    ----------
+    path : Path
+        An HDF5 file; its own ``default`` stays.
+    root : Group
+        Tree of one run.
+    name : str
+        Name of the entry in the tree.
+
+    Returns
+    -------
+    str
+        Name of the entry in the file: the first free one of entry, entry_1, ...
+
+    Raises
+    ------
+    OSError
+        When it is no HDF5 file or cannot be written; it stays as it was then.
+    """
+    image = io.BytesIO(path.read_bytes())
+    with h5py.File(image, "a") as file:
+        free = free_entry_name(file)
+        tree = moved(root, name, free)
+        default = file.attrs.get("default", free)
+        kept = Group(tree.nx_class, tree.items, {**tree.attrs, "default": default})
+        TreeWriter(file, compression=compression).write(kept)
+    replace_file(path, image.getvalue(), sync=True)
+    return free
 
 
 def moved(root: Group, old: str, new: str) -> Group:

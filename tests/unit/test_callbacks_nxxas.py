@@ -385,6 +385,36 @@ def test_mode_w_replaces(make_writer, xafs_documents, tmp_path):
     assert validate_file(tmp_path / "Fe.nxs") == []
 
 
+def test_runs_as_entries_of_one_file(make_writer, xafs_documents, tmp_path):
+    writer = make_writer(template="{sample}", mode="a")
+    uids = [f"{number}f2d9b1e-0000-4000-8000-000000000001" for number in range(3)]
+    for number, uid in enumerate(uids):
+        assert send(writer, xafs_documents(uid=uid, seed=number))
+        assert names(tmp_path) == ["Fe_foil.nxs"]
+        assert validate_file(tmp_path / "Fe_foil.nxs") == []
+    assert writer.problems == []
+    assert set(writer.files.values()) == {tmp_path / "Fe_foil.nxs"}
+    with opened(tmp_path / "Fe_foil.nxs") as file:
+        assert sorted(file) == ["entry", "entry_1", "entry_2"]
+        assert file.attrs["default"] == "entry"
+        assert file["entry_2/data/energy"] == file["entry_2/energy"]
+        assert file["entry_2/energy"].attrs["target"] == "/entry_2/energy"
+    for number, (uid, entry) in enumerate(zip(uids, ("entry", "entry_1", "entry_2"), strict=True)):
+        data = ScanData.from_nexus(tmp_path / "Fe_foil.nxs", entry=entry)
+        assert data == ScanData.from_documents(xafs_documents(uid=uid, seed=number))
+
+
+def test_what_cannot_be_added_to_is_kept_beside(xafs_documents, tmp_path):
+    (tmp_path / "run.nxs").write_text("no HDF5")
+    writer = NXxasWriter(tmp_path, template="run", mode="a")
+    send(writer, xafs_documents())
+    assert writer.close(DEADLINE_S)
+    assert (tmp_path / "run.nxs").read_text() == "no HDF5"
+    assert "run.nxs could not be written" in str(writer.problems[0])
+    part = ScanData.from_nexus(tmp_path / "run.nxs.part")
+    assert part == ScanData.from_documents(xafs_documents())
+
+
 def test_part_file_of_another_process_is_left_alone(make_writer, xafs_documents, tmp_path):
     (tmp_path / "Fe.nxs.part").write_text("somebody's")
     writer = make_writer(template="{element}")
@@ -428,7 +458,7 @@ def test_run_whose_name_cannot_be_made_is_called_by_its_uid(make_writer, xafs_do
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"mode": "a"}, "mode is 'a'; give one of 'w-', 'w'"),
+        ({"mode": "x"}, "mode is 'x'; give one of 'w-', 'w', 'a'"),
         ({"compression": 10}, "compression is 10; give a gzip level, 0"),
         ({"definition": "NXmx"}, "definition is 'NXmx'; give one of NXxas"),
         ({"template": "{place}"}, r"'place' is no field; allowed are .*\{sample\}"),

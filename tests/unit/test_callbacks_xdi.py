@@ -115,3 +115,8 @@ def test_dropped_points_come_from_the_journal(xafs_documents, tmp_path, monkeypa
 def test_documents_of_no_run_are_reported_not_raised(write):
     writer = write([("event", {"descriptor": "x"})])
     assert "belongs to no run" in writer.problems[0].message
+
+
+def test_one_file_for_several_runs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="mode is 'a', but an XDI file holds one spectrum"):
+        XDIWriter(tmp_path, mode="a")

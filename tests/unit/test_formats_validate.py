@@ -8,6 +8,8 @@ from beamline_ophyd import ScanData
 from beamline_ophyd.formats.apart import validate_files
 from beamline_ophyd.formats.validate import validate_file
 
+from ..kinds import documents_of
+
 
 @pytest.fixture
 def good(xafs_documents, tmp_path):
@@ -117,6 +119,60 @@ DAMAGES = {
     "odd class": (replace("entry/data/energy", h5py.Empty("f8"), units="eV"), "is damaged"),
     "newer": (attribute("entry", "beamline_ophyd_layout", 9), "layout 9 is newer"),
 }
+
+
+KIND_DAMAGES = {
+    "fractional counts": (
+        "powder",
+        replace("entry/instrument/detector/data", np.zeros(5), units="counts"),
+        "counts are whole",
+    ),
+    "short pattern": (
+        "powder",
+        replace("entry/instrument/detector/data", np.zeros(3, int), units="counts"),
+        "has (3,) values for (5,) angles",
+    ),
+    "no pattern": (
+        "powder",
+        delete("entry/instrument/detector/polar_angle"),
+        "no detector with polar_angle and data",
+    ),
+    "map of another shape": ("mesh", replace("entry/data/x", np.zeros(7), units="um"), "axis 'x'"),
+    "map without an axis": ("mesh", delete("entry/data/y"), "axis 'y' is not there"),
+    "map without its signal": ("mesh", delete("entry/data/counter"), "'counter' is not there"),
+    "fewer monitored": (
+        "mesh",
+        replace("entry/data/beam", np.zeros((2, 2)), units=""),
+        "'beam' (2, 2) does not fit signal (2, 3)",
+    ),
+    "nothing plotted": ("count", attribute("entry", "default", "title"), "is no NXdata"),
+    "log without units": ("baseline", attribute("entry/baseline/y/value", "units", None), "units"),
+}
+
+
+@pytest.mark.parametrize("name", list(KIND_DAMAGES))
+def test_each_damage_of_other_kinds_is_named(tmp_path, name):
+    kind, damage, words = KIND_DAMAGES[name]
+    path = ScanData.from_documents(documents_of(kind)).to_nexus(tmp_path / "a.nxs")
+    assert validate_file(path) == []
+    with h5py.File(path, "a") as file:
+        damage(file)
+    problems = validate_file(path, application=False)
+    assert any(words in str(p) for p in problems), problems
+
+
+def test_every_damage_has_a_reason_of_its_own(good, tmp_path):
+    """What is said of one wrong file is said of no other, so that each check is needed."""
+    said = {}
+    for number, (name, (damage, _)) in enumerate(DAMAGES.items()):
+        path = tmp_path / f"{number}.nxs"
+        path.write_bytes(good.read_bytes())
+        with h5py.File(path, "a") as file:
+            damage(file)
+        said[name] = frozenset(map(str, validate_file(path, application=False)))
+    assert all(said.values())
+    plain = {n: {w.replace(f"{i}.nxs", "") for w in s} for i, (n, s) in enumerate(said.items())}
+    assert len(set(map(frozenset, plain.values()))) == len(DAMAGES)
 
 
 @pytest.mark.parametrize("name", list(DAMAGES))
