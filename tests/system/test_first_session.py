@@ -59,6 +59,8 @@ def test_every_step_does_what_the_page_says(environment, tmp_path, monkeypatch):
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         said = []
         for line in process.stdout:
             said.append(line)
