@@ -22,13 +22,17 @@ $(BIN)/python:
 	&& $(PYTHON) -m pip --python $(BIN)/python install -q uv 2>/dev/null; then :; \
 	else $(PYTHON) -m venv $(VENV); fi
 
+# LOCKED=1 installs the versions of docker/requirements-dev.txt, and looks at their hashes.
+LOCKED ?=
+CONSTRAINTS = $(if $(LOCKED),--constraint docker/requirements-dev.txt --build-constraint docker/requirements-build.txt)
+
 # uv where it is to be had, because it installs in seconds what takes pip a minute.
 define install
 	@if command -v uv >/dev/null; then tool=uv; \
 	elif [ -x $(BIN)/uv ] || $(BIN)/python -m pip install -q uv 2>/dev/null; then tool=$(BIN)/uv; \
 	else tool=; fi; \
 	echo "installing $(1) into $(VENV)"; \
-	if [ -n "$$tool" ] && "$$tool" pip install -q --python $(BIN)/python -e '$(1)'; then :; \
+	if [ -n "$$tool" ] && "$$tool" pip install -q --python $(BIN)/python $(CONSTRAINTS) -e '$(1)'; then :; \
 	else { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/dev/null 2>&1; \
 	$(BIN)/python -m pip install -q -e '$(1)'; fi
 endef
@@ -112,6 +116,12 @@ soak: $(VENV)/.test ## run the server for 24 simulated hours and look for leaks 
 
 valgrind: $(VENV)/.test ## run the server under valgrind's memcheck
 	@$(BIN)/python -m tests.benchmarks.valgrind
+
+test-pythons: $(VENV)/.dev ## run the quick unit tests on the other Pythons of this machine
+	@.ci/pythons others "$$(command -v uv || echo $(BIN)/uv)" $(BIN)/python
+
+test-lowest: $(VENV)/.dev ## run the quick unit tests with the lowest versions allowed
+	@.ci/pythons lowest "$$(command -v uv || echo $(BIN)/uv)" $(BIN)/python
 
 wheel: $(BIN)/python ## build the wheel and try it in a clean environment
 	@.ci/wheel $(PYTHON)
