@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from beamline_ophyd.analysis.xafs import merge_spectra
+from beamline_ophyd.analysis.xafs import align, merge_spectra, point_noise
 from beamline_ophyd.grid import energy_grid
 
 ENERGY = energy_grid("Fe-K").energy_ev
@@ -88,3 +88,18 @@ def test_what_cannot_be_merged_is_refused():
         merge_spectra([(ENERGY, mu), (ENERGY, mu, 1e-3)])
     with pytest.raises(ValueError, match="in common"):
         merge_spectra([(ENERGY, mu), (ENERGY + 2000, mu)])
+
+
+def test_two_measured_scans_of_a_foil_agree_with_their_own_noise(measured_columns):
+    scans = []
+    for name in ("Ni_metal_rt_01", "Ni_metal_rt_02"):
+        column = measured_columns(f"{name}.xdi")
+        energy, first = np.unique(column["energy"], return_index=True)
+        scans.append((energy, np.log(column["i0"] / column["itrans"])[first]))
+    merged = merge_spectra(scans)
+    assert merged.outlying.mean() < 0.01
+    # The same monochromator within an hour: 0.0075 +- 0.002 eV.
+    assert abs(align(*scans[0], *scans[1]).shift) < 0.02
+    used = (merged.energy > 8500) & (merged.energy < 8900)
+    told = np.mean(point_noise(merged.energy, merged.spectra, low=8500, high=8900))
+    assert np.median(merged.scatter[used]) == pytest.approx(told, rel=0.3)
