@@ -124,10 +124,10 @@ async def _within_limit(reader: Reader, device: Any, read: Callable[[], Any]) ->
 
 
 def read_value(device: Any) -> MsgGenerator[Any]:
-    """Read the one value of a device, within a limit."""
+    """Read the one value of a device, within a limit; None where nobody carries out messages."""
     reader = Reader()
     try:
-        return (yield from bps.rd(reader(device)))
+        return (yield from bps.rd(reader(device), default_value=None))
     finally:
         reader.close()
 

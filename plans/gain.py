@@ -129,12 +129,12 @@ def auto_gain(
         yield from points.learn(energy, asked)
     full = yield from saturation_rates(detectors, saturation)
     for chain in chains:
-        if chain.key not in full:
+        if chain.key not in full and getattr(chain.detector, "saturation_rate", None) is None:
             raise ValueError(
                 f"{chain.key} does not tell the rate at which it saturates; give it as "
                 f"saturation={{{chain.key!r}: counts/s}}"
             )
-        chain.full = full[chain.key]
+        chain.full = full.get(chain.key, np.inf)
         yield from chain.find_gain()
 
     def measure() -> MsgGenerator[None]:
@@ -191,8 +191,9 @@ def auto_gain(
 class _Chain:
     """A detector's channel behind its amplifier."""
 
-    def __init__(self, key: str, amplifier: Any, gains: list[float]):
-        self.key, self.amplifier, self.gains = key, amplifier, gains
+    def __init__(self, detector: Readable, amplifier: Any, gains: list[float]):
+        self.detector, self.amplifier, self.gains = detector, amplifier, gains
+        self.key = fields(detector)[0]
         self.gain_key = fields(amplifier)[0]
         self.index = 0
         self.full = np.inf
@@ -208,7 +209,7 @@ class _Chain:
         found = yield from read_number(self.amplifier)
         if found is None:  # nobody carries out the messages
             return
-        self.index = int(np.argmin(np.abs(np.log(np.array(self.gains) / max(found, 1e-300)))))
+        self.index = int(np.argmin(np.abs(np.array(self.gains) / found - 1))) if found else 0
         if abs(found / self.gain - 1) > 0.01:
             raise ValueError(
                 f"{called(self.amplifier)} is at a gain of {found:g}, which is none of its gains "
@@ -264,5 +265,5 @@ def _chains(detectors: Sequence[Readable], amplifiers: Any) -> list[_Chain]:
                 f"amplifier {called(amplifier)} does not say what gains it takes; it needs an "
                 "attribute `gains`, two rising numbers or more"
             )
-        chains.append(_Chain(fields(detector)[0], amplifier, gains))
+        chains.append(_Chain(detector, amplifier, gains))
     return chains
