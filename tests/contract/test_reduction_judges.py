@@ -1,6 +1,5 @@
 """Our reduction of every measured spectrum beside larch's and rexafs's."""
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -8,6 +7,8 @@ import numpy as np
 import pytest
 
 from beamline_ophyd.analysis import xafs
+
+from ..environments import reference_python
 
 pytestmark = pytest.mark.slow("larch takes five seconds to import")
 
@@ -28,11 +29,7 @@ COPPER = Path(__file__).parents[2] / "notebooks/data/cu_feff0001.dat"
 
 @pytest.fixture(scope="module")
 def python():
-    beside = Path(__file__).parents[2] / ".venv-reference/bin/python"
-    found = Path(os.environ.get("BEAMLINE_REFERENCE_PYTHON", beside))
-    if not found.is_file():
-        pytest.skip("larch and rexafs are not installed; `make reference` makes their environment")
-    return found
+    return reference_python()
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,17 @@ import pytest
 from beamline_ophyd import ScanData
 from beamline_ophyd.formats.xdi_read import parse_xdi
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = ROOT / ".venv-reference" / "bin" / "python"
+from ..environments import reference_python
+
 NOT_VERSIONED = 104
 """What the library says of families whose program the first line of a file does not name."""
-
-pytestmark = pytest.mark.skipif(
-    not PYTHON.exists(), reason="larch is not here; `make reference` installs it"
-)
 
 
 def judged(*paths):
     script = Path(__file__).with_name("xdi_judge.py")
-    done = subprocess.run([PYTHON, script, *paths], capture_output=True, text=True, timeout=110)
+    done = subprocess.run(
+        [reference_python(), script, *paths], capture_output=True, text=True, timeout=110
+    )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -322,3 +322,22 @@ def test_no_motor_starts_in_alarm(start_ioc):
         assert bl.get(f"{motor}.DMOV") == 1
         assert bl.get(motor) == bl.get(f"{motor}.RBV")
     bl.close()
+
+
+#: What operators' screens, plans, EpicsMotor and ophyd-async's Motor use.
+# fmt: off
+FIELDS = (
+    "VAL", "DVAL", "RVAL", "RBV", "DRBV", "RRBV", "DMOV", "MOVN", "STOP", "SPMG", "VELO", "VBAS",
+    "VMAX", "ACCL", "BDST", "BVEL", "BACC", "HLM", "LLM", "DHLM", "DLLM", "HLS", "LLS", "LVIO",
+    "OFF", "DIR", "SET", "FOFF", "TWF", "TWR", "TWV", "JOGF", "JOGR", "JVEL", "HOMF", "HOMR",
+    "TDIR", "MRES", "SREV", "UREV", "ERES", "RDBD", "EGU", "PREC", "MSTA", "MISS", "STAT", "SEVR",
+    "OUT", "DESC",
+)
+# fmt: on
+
+
+@pytest.mark.parametrize("motor", MOTORS)
+def test_every_field_that_clients_use_is_served(bl, pva, motor):
+    names = [f"{bl.prefix}{motor}.{name}" for name in FIELDS]
+    values = pva.get(names, timeout=DEADLINE_S, throw=False)
+    assert not [n for n, value in zip(names, values, strict=True) if isinstance(value, Exception)]

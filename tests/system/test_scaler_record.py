@@ -320,3 +320,13 @@ def test_a_new_seed_does_not_lose_the_count_under_way(bl):
         bl.put("SIM:SEED", 5)
         counting.until(lambda value: value == 0)
     assert bl.get("SCALER.T") == 2.0
+
+
+def test_all_channels_have_their_fields_and_a_name_that_can_be_given(bl, pva):
+    fields = [f"{field}{channel}" for channel in range(1, 33) for field in ("S", "PR", "G", "NM")]
+    values = pva.get([f"{bl.prefix}SCALER.{name}" for name in fields], throw=False)
+    assert not [n for n, value in zip(fields, values, strict=True) if isinstance(value, Exception)]
+    assert bl.get("SCALER.NCH") == 32
+    bl.put("SCALER.NM32", "beam stop")
+    assert bl.get("SCALER.NM32") == "beam stop"
+    bl.put("SCALER.NM32", "")
