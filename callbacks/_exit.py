@@ -2,16 +2,20 @@
 
 import atexit
 import logging
+import multiprocessing
 import os
 import time
 import weakref
 from enum import IntEnum
+from multiprocessing.util import Finalize
 from typing import Protocol
 
 __all__ = ["EXIT_DEADLINE_S", "Turn", "at_exit"]
 
 EXIT_DEADLINE_S = 10.0
 """Longest time for which all callbacks together hold up the end of the interpreter."""
+
+_FIRST = 100  # of multiprocessing's own, which have 0 to 15
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +48,9 @@ def at_exit(leaver: Leaver, turn: Turn) -> None:
     # What is registered last comes first: h5py, loaded by now, writes nothing after its own turn.
     atexit.unregister(_leave_all)
     atexit.register(_leave_all)
+    # A process of multiprocessing, such as the worker of bluesky-queueserver, ends without atexit.
+    if multiprocessing.parent_process() is not None:
+        Finalize(None, _leave_all, exitpriority=_FIRST)
 
 
 def _leave_all() -> None:

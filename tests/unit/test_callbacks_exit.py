@@ -1,13 +1,16 @@
 """What is still done when the interpreter ends, each time in a process of its own."""
 
+import os
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import pytest
 
 from beamline_ophyd import ScanData
+from beamline_ophyd.callbacks import NXxasWriter
 from beamline_ophyd.formats.journal import read_journal
 from beamline_ophyd.formats.validate import validate_file
 
@@ -55,6 +58,37 @@ def test_file_of_the_last_run_is_finished(xafs_documents, tmp_path, status):
     assert said == (status or "unknown")
     (journal,) = (tmp_path / "journal").iterdir()
     assert list(read_journal(journal).documents) == documents
+
+
+def write_in_a_child(folder, documents):
+    writer = NXxasWriter(folder)
+    for item in documents:
+        writer(*item)
+
+
+@pytest.mark.parametrize("way", ["spawn", "fork"])
+def test_a_child_of_multiprocessing_finishes_its_file_too(xafs_documents, tmp_path, way):
+    # As the worker of bluesky-queueserver is one, which ends without atexit.
+    documents = xafs_documents()
+    script = (
+        "import pickle, sys; from multiprocessing import get_context;"
+        "from tests.unit.test_callbacks_exit import write_in_a_child as target\n"
+        "if __name__ == '__main__':\n"
+        "    process = get_context(sys.argv[2]).Process("
+        "target=target, args=(sys.argv[1], pickle.load(sys.stdin.buffer)))\n"
+        "    process.start(); process.join(60); sys.exit(process.exitcode)\n"
+    )
+    main = tmp_path / "main.py"
+    main.write_text(script)
+    subprocess.run(
+        [sys.executable, main, str(tmp_path), way],
+        input=pickle.dumps(documents),
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=True,
+        timeout=100,
+    )
+    (path,) = tmp_path.glob("*.nxs")
+    assert ScanData.from_nexus(path) == ScanData.from_documents(documents)
 
 
 @pytest.mark.parametrize("status", ["success", None])
