@@ -129,6 +129,9 @@ wheel: $(BIN)/python ## build the wheel and try it in a clean environment
 kills: $(VENV)/.test ## kill a scan at a hundred random points, and see that no point is lost
 	@BEAMLINE_KILLS=100 $(BIN)/python -m pytest tests/system/test_writer_faults.py $(PYTEST_OPTIONS)
 
+bench-scan: $(VENV)/.test ## measure what xafs_scan costs a point, beside bluesky's list_scan
+	@$(BIN)/python tests/benchmarks/scan_overhead.py
+
 bench-writers: $(VENV)/.test .venv-apstools/.done ## measure the writers beside other people's (a quarter of an hour)
 	@$(BIN)/python tests/benchmarks/writers.py --apstools .venv-apstools/bin/python
 

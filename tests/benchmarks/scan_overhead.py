@@ -51,14 +51,16 @@ def main():
             ("list_scan", list_scan(detectors, energy, energies)),
             ("xafs_scan", xafs_scan(detectors, energy, "Fe-K", **GRID)),
         ):
-            began = time.perf_counter()
+            began = time.perf_counter(), time.process_time()
             engine(plan)
-            took[name].append(1e3 * (time.perf_counter() - began) / len(energies))
-    bare, ours = (median(took[name]) for name in ("list_scan", "xafs_scan"))
-    sys.stdout.write(
-        f"{len(energies)} points: list_scan {bare:.2f} ms, xafs_scan {ours:.2f} ms a point, "
-        f"{ours - bare:+.2f} ms\n"
-    )
+            ended = time.perf_counter(), time.process_time()
+            took[name].append(
+                [1e3 * (b - a) / len(energies) for a, b in zip(began, ended, strict=True)]
+            )
+    sys.stdout.write(f"{len(energies)} points, ms a point (median of {rounds} rounds)\n")
+    for name, rows in took.items():
+        clock, cpu = (median(column) for column in zip(*rows, strict=True))
+        sys.stdout.write(f"{name}: {clock:.2f} by the clock, {cpu:.2f} of the CPU\n")
 
 
 if __name__ == "__main__":
