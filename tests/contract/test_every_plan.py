@@ -228,8 +228,11 @@ def of_ophyd_async():
 
         def rate(behind):
             async def ask():
-                places = [await axis.user_readback.get_value() for axis in (energy, pitch, x)]
-                return counts_per_s(*places, await amplifier.value.get_value(), behind)
+                energy_ev, angle, place = [
+                    await axis.user_readback.get_value() for axis in (energy, pitch, x)
+                ]
+                gain = await amplifier.value.get_value()
+                return counts_per_s(energy_ev, angle, place, gain, behind)
 
             return ask
 
