@@ -17,7 +17,9 @@
 
 static void name(const scalerRecord *scaler, int channel, void *row)
 {
-    memcpy(row, scaler->nm[channel], MAX_STRING_SIZE);
+    _Static_assert(sizeof(scaler->nm[0]) <= MAX_STRING_SIZE, "a name must fit a row");
+    memset(row, 0, MAX_STRING_SIZE);
+    memcpy(row, scaler->nm[channel], sizeof(scaler->nm[channel]));
 }
 
 static void counts(const scalerRecord *scaler, int channel, void *row)
