@@ -13,6 +13,7 @@ from beamline_ophyd.metadata import (
     MERGE_STREAM,
     XAFSContract,
 )
+from beamline_ophyd.presets import preset
 
 from ._checks import check_axis, check_detectors, fields, number, whole_number
 from ._counting import timers_of
@@ -39,7 +40,7 @@ def xafs_scan(
     bounds: Sequence[float | str] | None = None,
     steps: Sequence[float | str] | None = None,
     times: Sequence[float | str] | None = None,
-    regions: Sequence[dict[str, Any]] | None = None,
+    regions: str | Sequence[dict[str, Any]] | None = None,
     repeats: int = 1,
     e0_shift: float = 0.0,
     settle_time: float = 0.0,
@@ -74,8 +75,9 @@ def xafs_scan(
     bounds, steps, times : sequence of float or str, optional
         n + 1 bounds with n steps and n dwell times: eV relative to E0 and s, or with the
         suffix "k"; see :func:`beamline_ophyd.grid.energy_grid`.
-    regions : sequence of dict, optional
-        Regions instead of bounds, steps and times.
+    regions : str or sequence of dict, optional
+        Regions instead of bounds, steps and times, or the name of a
+        :func:`~beamline_ophyd.presets.preset`, such as "exafs".
     repeats : int
         Sweeps over the grid, all in one run. From two on, the stream "merge" has the merge
         of the sweeps so far after each of them.
@@ -178,7 +180,14 @@ def xafs_scan(
         e0_shift = e0_shift or earlier.contract.e0_shift_ev
     if limits is not None:
         limits = (limits[0] - e0_shift, limits[1] - e0_shift)
-    given = {"bounds": bounds, "steps": steps, "times": times, "regions": regions}
+    given: dict[str, Any] = {"bounds": bounds, "steps": steps, "times": times, "regions": regions}
+    if isinstance(regions, str):
+        if not all(value is None for value in (bounds, steps, times)):
+            raise ValueError(
+                f"regions names the preset {regions!r}, and bounds, steps or times are given too; "
+                "drop one of them"
+            )
+        given = preset(regions)
     if earlier is not None and all(value is None for value in given.values()):
         given["regions"] = earlier.contract.grid.get("regions")
     grid = energy_grid(edge, **given, limits=limits, cross_edges=cross_edges)

@@ -18,6 +18,7 @@ from beamline_ophyd.plans import (
     shutter_wrapper,
     xafs_scan,
 )
+from beamline_ophyd.presets import PresetError, preset
 
 from ..runs import of
 from .doubles import Gate, Stuck, Timed
@@ -231,3 +232,14 @@ def test_baseline_of_a_run_and_of_one_that_fails(engine, energy, detectors, impa
         engine(baseline_wrapper(xafs_scan(detectors, Stuck(), "Fe-K", **SHORT), [lamp]))
     numbers = [doc["num_events"]["baseline"] for doc in of(engine.documents, "stop")]
     assert numbers == [2, 1]
+
+
+def test_regions_may_be_a_preset_by_its_name(engine, detectors, energy):
+    engine(xafs_scan(detectors, energy, "Fe-K", regions="quick"))
+    grid = energy_grid("Fe-K", **preset("quick"))
+    asked = [e["data"]["energy"] for e in of(engine.documents, "event", "primary")]
+    assert asked == pytest.approx(grid.energy_ev)
+    with pytest.raises(PresetError, match="there is no preset 'slow'"):
+        engine(xafs_scan(detectors, energy, "Fe-K", regions="slow"))
+    with pytest.raises(ValueError, match="regions names the preset 'quick', and bounds"):
+        engine(xafs_scan(detectors, energy, "Fe-K", regions="quick", bounds=[-1, 1]))
