@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ from beamline_ophyd.formats.documents import RunIndex
 from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.formats.names import safe_file_name
 from beamline_ophyd.formats.problems import OutputError, Problem
+from beamline_ophyd.formats.run import Run
 
 from ._exit import Turn, at_exit
+from ._retention import spent_journals, whole_in_files
 from ._room import check_folder
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "whole_in_files"]
 
 MAX_BACKLOG_BYTES = 64 * 2**20
 """Lines kept in memory, of all runs together, that cannot be written just now."""
@@ -29,7 +31,8 @@ class Journal:
     """Writes every document of a run to ``FOLDER/<uid>.jsonl``, as it comes.
 
     A line is handed to the operating system on the calling thread, so it survives the
-    death of the process, SIGKILL included. The files are readable by their owner only.
+    death of the process, SIGKILL included. The files are readable by their owner only,
+    unless told otherwise, and stay until :meth:`prune` is told what may go.
     Runs may nest and interleave. See :mod:`beamline_ophyd.formats.journal` for the form
     of a line and :func:`~beamline_ophyd.formats.journal.read_journal` to read one.
 
@@ -43,6 +46,8 @@ class Journal:
     ----------
     folder : path
         Where the journals go; made when the first run starts.
+    group_readable : bool
+        Whether the group of the files may read them, which else only their owner may.
 
     Attributes
     ----------
@@ -59,7 +64,8 @@ class Journal:
     '3f2a.jsonl'
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, *, group_readable: bool = False) -> None:
+        self._mode = 0o640 if group_readable else 0o600
         self.folder = Path(folder).expanduser().absolute()
         self.problems: list[Problem] = []
         self._lock = threading.RLock()
@@ -119,6 +125,42 @@ class Journal:
                         self._end(run, file)
             return not any(file.backlog for file in self._open.values())
 
+    def prune(
+        self,
+        complete: Callable[[Run], bool],
+        *,
+        keep_days: float | None = None,
+        keep_bytes: int | None = None,
+    ) -> list[Path]:
+        """Remove journals whose run is whole elsewhere; without limits none is removed.
+
+        Not from a RunEngine's callback: it reads journals and files.
+
+        Parameters
+        ----------
+        complete : callable
+            Whether a :class:`~beamline_ophyd.formats.run.Run` is whole in every place that it
+            should be in, such as :func:`whole_in_files` tells of a folder of files.
+        keep_days : float, optional
+            Days after which a journal may go.
+        keep_bytes : int, optional
+            Size of all journals together beyond which the oldest may go.
+
+        Returns
+        -------
+        list of Path
+            What was removed. A journal stays in any case that cannot be read, whose run has
+            not ended or goes on here, or is not complete.
+        """
+        with self._lock:
+            busy = {file.path for file in self._open.values()}
+        paths = [path for path in self.folder.glob("*.jsonl") if path not in busy]
+        removed = []
+        for path in spent_journals(paths, complete, keep_days=keep_days, keep_bytes=keep_bytes):
+            path.unlink()
+            removed.append(path)
+        return removed
+
     def close(self) -> bool:
         """Close the files of runs that are still open; their next document reopens them.
 
@@ -147,7 +189,7 @@ class Journal:
         file = self._open.get(run)
         if file is None:
             path = self._paths.get(run)
-            file = _RunFile(path or self._path_for(run), fresh=path is None)
+            file = _RunFile(path or self._path_for(run), fresh=path is None, mode=self._mode)
             self._open[run] = file
         waiting = sum(len(other.backlog) for other in self._open.values())
         error = file.add(encode_line(name, doc), room=MAX_BACKLOG_BYTES - waiting)
@@ -185,12 +227,13 @@ class Journal:
 class _RunFile:
     """One journal on disk, and the lines that could not be written yet."""
 
-    def __init__(self, path: Path, *, fresh: bool) -> None:
+    def __init__(self, path: Path, *, fresh: bool, mode: int) -> None:
         self.path = path
         self.backlog = bytearray()
         self.lost = False
         self.ended = False
         self._fresh = fresh
+        self._mode = mode
         self._fd: int | None = None
 
     def add(self, line: bytes, *, room: int) -> Exception | None:
@@ -223,12 +266,12 @@ class _RunFile:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         if not self._fresh:
-            self._fd = os.open(self.path, flags, 0o600)
+            self._fd = os.open(self.path, flags, self._mode)
             return
         stem, number = self.path.stem, 1
         while self._fd is None:
             try:
-                self._fd = os.open(self.path, flags | os.O_EXCL, 0o600)
+                self._fd = os.open(self.path, flags | os.O_EXCL, self._mode)
             except FileExistsError:
                 number += 1
                 self.path = self.path.with_name(f"{stem}-{number}.jsonl")

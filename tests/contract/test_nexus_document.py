@@ -14,10 +14,12 @@ EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split()[1])
-def test_example_opens_a_file(example, xafs_documents, tmp_path):
+def test_example_runs_and_opens_the_file(example, xafs_documents, tmp_path):
     data = ScanData.from_documents(xafs_documents())
     found = {"path": str(data.to_nexus(tmp_path / "a.nxs"))}
     exec(example, found)
+    if "mu = " not in example:  # it opens no file
+        return
     np.testing.assert_array_equal(found["energy"], data.energy)
     np.testing.assert_array_equal(found["mu"], data.mu()[0])
 

@@ -5,11 +5,14 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
+from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal
 from beamline_ophyd.callbacks import journal as module
+from beamline_ophyd.callbacks.journal import whole_in_files
 from beamline_ophyd.formats.journal import read_journal
 from beamline_ophyd.formats.problems import OutputError
 
@@ -211,3 +214,63 @@ def test_every_line_survives_sigkill(tmp_path):
     assert not contents.complete
     assert contents.damaged == ()
     assert [d["seq_num"] for name, d in contents.documents if name == "event"] == list(range(200))
+
+
+@pytest.fixture
+def kept(xafs_documents, tmp_path):
+    """Three ended runs, each older by a day, with files of all but the second; one without end."""
+    journal = Journal(tmp_path / "journal")
+    uids = [f"{number}f2d9b1e-0000-4000-8000-000000000001" for number in range(4)]
+    for number, uid in enumerate(uids):
+        documents = xafs_documents(uid=uid, exit_status=None if number == 3 else "success")
+        for item in documents:
+            journal(*item)
+        if number != 1:
+            ScanData.from_documents(documents).to_nexus(tmp_path / f"{uid[:8]}.nxs")
+    journal.close()
+    for number, uid in enumerate(uids):
+        when = time.time() - (4 - number) * 86400
+        os.utime(journal.path(uid), (when, when))
+    return journal, [journal.path(uid) for uid in uids]
+
+
+def test_without_limits_every_journal_stays(kept, tmp_path):
+    journal, _ = kept
+    assert journal.prune(whole_in_files(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "gone"),
+    [
+        ({"keep_days": 3.5}, [0]),
+        ({"keep_days": 0.5}, [0, 2]),
+        ({"keep_bytes": 10**9}, []),
+        ({"keep_bytes": 0}, [0, 2]),
+    ],
+)
+def test_only_journals_whose_run_is_whole_in_a_file_go(kept, tmp_path, limits, gone):
+    journal, paths = kept
+    assert journal.prune(whole_in_files(tmp_path), **limits) == [paths[n] for n in gone]
+    assert [path.exists() for path in paths] == [n not in gone for n in range(4)]
+
+
+def test_journal_of_a_file_that_lacks_a_point_stays(kept, tmp_path, xafs_documents):
+    journal, paths = kept
+    uid = paths[0].stem
+    short = xafs_documents(uid=uid)
+    del short[4]
+    ScanData.from_documents(short).to_nexus(tmp_path / f"{uid[:8]}.nxs", mode="w")
+    assert paths[0] not in journal.prune(whole_in_files(tmp_path), keep_days=0)
+
+
+def test_group_may_read_where_told(xafs_documents, tmp_path):
+    before = os.umask(0o022)
+    try:
+        for readable, mode in ((False, 0o600), (True, 0o640)):
+            journal = Journal(tmp_path / str(readable), group_readable=readable)
+            for item in xafs_documents():
+                journal(*item)
+            path = journal.path(xafs_documents()[0][1]["uid"])
+            assert path.stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)

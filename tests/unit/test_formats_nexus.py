@@ -11,7 +11,7 @@ from beamline_ophyd.formats.nexus_map import map_data
 from beamline_ophyd.formats.validate import validate_file
 
 from ..kinds import ENERGIES, PLANS, X, Y, documents_of
-from ..runs import of
+from ..runs import of, with_dark, with_spectra
 
 
 def written(documents, tmp_path):
@@ -29,6 +29,40 @@ def test_every_plan_makes_a_valid_file_that_gives_its_documents_back(kind, tmp_p
     documents = documents_of(kind)
     path = written(documents, tmp_path)
     assert ScanData.from_nexus(path) == ScanData.from_documents(documents)
+
+
+def contents(path):
+    """Every dataset and attribute of a file by its path, but for the time of writing."""
+    found = {}
+
+    def take(name, node):
+        for key, value in node.attrs.items():
+            if key != "file_time":
+                found[f"{name}@{key}"] = np.asarray(value).tolist()
+        if isinstance(node, h5py.Dataset) and name != "entry/process/date":
+            found[name] = (str(node.dtype), node.shape, np.asarray(node[()]).tobytes())
+            if node.dtype == object:
+                found[name] = np.asarray(node.asstr()[()]).tolist()
+
+    with opened(path) as file:
+        take("", file)
+        file.visititems(take)
+    return found
+
+
+@pytest.mark.parametrize("kind", list(PLANS))
+def test_file_of_a_file_is_the_same_file(kind, tmp_path):
+    first = written(documents_of(kind), tmp_path)
+    second = ScanData.from_nexus(first).to_nexus(tmp_path / "b.nxs")
+    assert contents(second) == contents(first)
+
+
+def test_spectrum_of_a_file_is_the_same_file(xafs_documents, tmp_path):
+    documents = with_dark(with_spectra(xafs_documents(repeats=2)), {"I0": 1.0, "It": 2.0})
+    first = written(documents, tmp_path)
+    second = ScanData.from_nexus(first).to_nexus(tmp_path / "b.nxs")
+    assert contents(second) == contents(first)
+    assert len(contents(first)) > 100
 
 
 @pytest.mark.parametrize("kind", ["powder", "powder with monitor"])
