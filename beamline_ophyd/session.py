@@ -13,21 +13,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bluesky import RunEngine
 from bluesky.utils import PersistentDict
 
 from beamline_ophyd import plans
 from beamline_ophyd.callbacks import (
+    FigureView,
     Journal,
+    LiveReduction,
     LiveView,
     NXxasWriter,
     ReportWriter,
     ScanProgress,
     ScanSummary,
+    TextView,
     TiledPublisher,
     TimingMemory,
+    WebView,
 )
 from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
@@ -195,6 +199,7 @@ def start(
     tiled: tuple[str, str] | None = None,
     template: str | None = None,
     progress: bool = True,
+    live: bool | Literal["text"] = True,
     report: bool = True,
     table: bool | None = None,
     plots: bool | None = None,
@@ -227,6 +232,10 @@ def start(
         Template of file names, see :class:`~beamline_ophyd.callbacks.NXxasWriter`.
     progress : bool
         Show a progress bar on a terminal.
+    live : bool or "text"
+        Reduce absorption scans while they are measured, for the page ``watch/`` beside Tiled
+        and for a figure where there is a display; with "text" also in the terminal, in the place
+        of table and progress bar.
     report : bool
         Make a page with figures and findings of every run, beside its file.
     table, plots : bool, optional
@@ -315,11 +324,14 @@ def start(
     engine.subscribe(writer)
     if publisher is not None:
         engine.subscribe(publisher)
-    view = LiveView(table=table, plots=plots)
+    view = LiveView(table=False if live == "text" else table, plots=plots)
     if view.table or view.plots:
         engine.subscribe(view)
+    if (reduction := _reduction(live, server, figure=view.plots)) is not None:
+        engine.subscribe(reduction)
     if progress:
-        engine.subscribe(ScanProgress(memory=home / "timing.json"))
+        if live != "text":  # which has the terminal for itself
+            engine.subscribe(ScanProgress(memory=home / "timing.json"))
         engine.subscribe(ScanSummary())
     engine.subscribe(TimingMemory(home / "timing.json"))
 
@@ -342,6 +354,18 @@ def start(
         reports=reports,
         occupancy=occupancy,
     )
+
+
+def _reduction(
+    live: bool | Literal["text"], server: tuple[str, str] | None, *, figure: bool
+) -> LiveReduction | None:
+    """The live reduction with all views that somebody may look at; None where there is none."""
+    if not live:
+        return None
+    views = [] if server is None else [WebView(*server)]
+    views += [FigureView()] if figure else []
+    views += [TextView()] if live == "text" else []
+    return LiveReduction(*views) if views else None
 
 
 def _each(*told: Callable[..., None] | None) -> Callable[..., None]:

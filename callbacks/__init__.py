@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .tiled import TiledPublisher
     from .timing import ScanSummary, TimingMemory
     from .views import FigureView, TextView
+    from .web_view import WebView
     from .xdi import XDIWriter
 
 _HOMES = {
@@ -41,6 +42,7 @@ _HOMES = {
     "TextView": "views",
     "TiledPublisher": "tiled",
     "TimingMemory": "timing",
+    "WebView": "web_view",
     "XDIWriter": "xdi",
     "rebuild": "nxxas",
 }
@@ -58,6 +60,7 @@ __all__ = [
     "TextView",
     "TiledPublisher",
     "TimingMemory",
+    "WebView",
     "XDIWriter",
     "rebuild",
 ]

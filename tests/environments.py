@@ -1,8 +1,9 @@
-"""Pythons of other environments, with programs that do not go together with the project's own."""
+"""Programs of other people that tests need: some in environments of their own."""
 
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -12,26 +13,26 @@ ROOT = Path(__file__).parents[1]
 def python_of(folder: str, variable: str, what: str, target: str) -> Path:
     """Python of the environment that `make TARGET` makes, or that a variable names.
 
-    Without it a test is skipped; where CI_STRICT is set, as in `.ci/run`, it fails.
+    Without it a test is skipped or fails, see :func:`lacking`.
     """
     python = Path(os.environ.get(variable, ROOT / folder / "bin" / "python"))
     if not python.is_file():
-        reason = f"{what} not installed at {python}; `make {target}` makes their environment"
-        if os.environ.get("CI_STRICT"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking(f"{what} not installed at {python}; `make {target}` makes their environment")
     return python
 
 
 def system_program(name: str) -> str:
     """Path of a program of the system; without it as in :func:`python_of`."""
-    found = shutil.which(name)
-    if found is None:
-        reason = f"{name} is not installed; `make setup-system` installs it (Debian, root)"
-        if os.environ.get("CI_STRICT"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+    if (found := shutil.which(name)) is None:
+        lacking(f"{name} is not installed; `make setup-system` installs it (Debian, root)")
     return found
+
+
+def lacking(reason: str) -> NoReturn:
+    """Skip a test that needs what is not installed; where CI_STRICT is set, it fails."""
+    if os.environ.get("CI_STRICT"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def reference_python() -> Path:

@@ -29,19 +29,25 @@ Shared = Annotated[
 ]
 
 
+Text = Annotated[
+    bool, typer.Option("--text", help="Draw spectra in the terminal while they are measured.")
+]
+
+
 @app.command()
 def shell(
     prefix: Prefix = "BL02:",
     devices: Devices = None,
     folder: Folder = None,
     shared: Shared = False,
+    text: Text = False,
     command: Command = None,
 ) -> None:
     """Open IPython with RE, devices and plans ready."""
     from beamline_ophyd.devices import use_loopback_by_default
 
     use_loopback_by_default()
-    _open(prefix, devices, folder, shared, command)
+    _open(prefix, devices, folder, command, shared=shared, live="text" if text else True)
 
 
 @app.command()
@@ -56,6 +62,7 @@ def up(
         float, typer.Option(help="Times faster than a real beamline.", min=0.001)
     ] = 1.0,
     shared: Shared = False,
+    text: Text = False,
     command: Command = None,
 ) -> None:
     """Start device server, Tiled and a session together, and end with it what was started.
@@ -85,17 +92,17 @@ def up(
             say(f"Tiled serves {place.root} at {tiled.uri}")
         else:
             say(f"Tiled serves {place.root} at {running['uri']} already, and stays")
-        _open(prefix, devices, folder, shared, command)
+        _open(prefix, devices, folder, command, shared=shared, live="text" if text else True)
 
 
 def _open(
-    prefix: str, devices: Path | None, folder: Path | None, shared: bool, command: str | None
+    prefix: str, devices: Path | None, folder: Path | None, command: str | None, **options: Any
 ) -> None:
     from beamline_ophyd.devices import SIMULATOR
     from beamline_ophyd.session import start
 
     logging.getLogger("bluesky").addFilter(_tell_briefly)
-    session = start(prefix, folder=folder, devices=devices or SIMULATOR, shared=shared)
+    session = start(prefix, folder=folder, devices=devices or SIMULATOR, **options)
     try:
         _interactive(session, command)
     finally:

@@ -117,7 +117,7 @@ def serve(folder: DataFolder, host: str, port: int) -> None:
     from tiled.config import parse_configs
     from tiled.server.app import build_app_from_config
 
-    from ._downloads import router
+    from . import _downloads, _watch
     from ._guard import guard
     from ._tables import take_turns
 
@@ -133,7 +133,7 @@ def serve(folder: DataFolder, host: str, port: int) -> None:
         guard(each.tree)
         take_turns(each.tree)
     routers: list[Any] = config.routers
-    routers.append(router)
+    routers += [_downloads.router, _watch.router]
     tree = config.merged_trees
     logging.getLogger("tiled.server.app").handlers.clear()  # the root logger has one
 

@@ -145,3 +145,26 @@ def begin(side, tmp_path):
     for session in started:
         session.close()
         session.release()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless browser, which reaches nothing but loopback."""
+    from playwright.sync_api import sync_playwright
+
+    from ..environments import system_program
+
+    quiet = [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-quic",
+        "--disable-sync",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--no-first-run",
+    ]
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=system_program("chromium"), args=quiet, chromium_sandbox=os.geteuid() != 0
+        )
+        yield started
+        started.close()

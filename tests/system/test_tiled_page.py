@@ -2,12 +2,9 @@
 
 import h5py
 import pytest
-from playwright.sync_api import sync_playwright
 
 from beamline_ophyd.serving.files import register_file
 from beamline_ophyd.serving.runs import RunUpload
-
-from ..environments import system_program
 
 pytestmark = pytest.mark.slow("a browser")
 
@@ -36,16 +33,13 @@ def runs(writer, served, xafs_documents):
 
 
 @pytest.fixture
-def page(served):
+def page(browser, served):
     """A page of a browser that has opened the server with the reader's key."""
-    program = system_program("chromium")
-    with sync_playwright() as playwright:
-        # Chromium's own sandbox needs rights that a container does not give.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1100, "height": 640})
-        page.goto(f"{served.uri}/?api_key={served.keys.reader}")
-        yield page
-        browser.close()
+    context = browser.new_context(viewport={"width": 1100, "height": 640})
+    page = context.new_page()
+    page.goto(f"{served.uri}/?api_key={served.keys.reader}")
+    yield page
+    context.close()
 
 
 def test_the_page_lists_the_runs_and_shows_a_table(page, served, runs):
@@ -66,16 +60,14 @@ def test_the_page_tells_what_a_run_measured(page, served, runs):
     page.get_by_text("xafs_scan").first.wait_for()
 
 
-def test_a_stranger_sees_no_run(served, runs):
-    program = system_program("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page()
-        with page.expect_response(lambda answer: "/metadata/runs" in answer.url) as answer:
-            page.goto(f"{served.uri}/ui/browse/runs")
-        assert answer.value.status == 401
-        assert page.get_by_text(runs[0]).count() == 0
-        browser.close()
+def test_a_stranger_sees_no_run(browser, served, runs):
+    context = browser.new_context()
+    page = context.new_page()
+    with page.expect_response(lambda answer: "/metadata/runs" in answer.url) as answer:
+        page.goto(f"{served.uri}/ui/browse/runs")
+    assert answer.value.status == 401
+    assert page.get_by_text(runs[0]).count() == 0
+    context.close()
 
 
 def test_the_page_of_a_run_shows_figures_and_runs_nothing(page, served, runs):

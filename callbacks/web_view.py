@@ -1,0 +1,87 @@
+"""A live reduction for people in the next room: sent to the page beside Tiled."""
+
+import logging
+import time
+from typing import Any
+
+import httpx
+import numpy as np
+
+from .reduction import LiveState
+from .views import in_words
+
+__all__ = ["WebView"]
+
+TIMEOUT_S = 2.0
+PAUSE_S = 10.0
+"""How long a server that did not take a state is left alone."""
+
+logger = logging.getLogger(__name__)
+
+
+class WebView:
+    """Puts each state where the Tiled server's page ``watch/`` shows it.
+
+    A server that is away is told of once and asked again later; the page then shows the newest
+    state.
+
+    Parameters
+    ----------
+    uri, key : str
+        Address and writer's key of a server of :mod:`beamline_ophyd.serving`.
+    """
+
+    def __init__(self, uri: str, key: str) -> None:
+        self.address = f"{uri.rstrip('/').removesuffix('/api/v1')}/api/v1/watch/"
+        self._client = httpx.Client(
+            headers={"Authorization": f"Apikey {key}"}, timeout=TIMEOUT_S, trust_env=False
+        )
+        self._away_until = 0.0
+        self._told = False
+
+    def __call__(self, state: LiveState) -> None:
+        """Send a state."""
+        if time.monotonic() < self._away_until and state.exit_status is None:
+            return
+        try:
+            self._client.put(f"{self.address}state", json=_plain(state)).raise_for_status()
+        except httpx.HTTPError as error:
+            self._away_until = time.monotonic() + PAUSE_S
+            if not self._told:
+                self._told = True
+                logger.warning("the page %s does not show this scan: %s", self.address, error)
+        else:
+            self._told = False
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._client.close()
+
+
+def _plain(state: LiveState) -> dict[str, Any]:
+    """A state as JSON has it; what is no finite number is null."""
+    found: dict[str, Any] = {
+        "uid": state.uid,
+        "title": state.title,
+        "words": in_words(state),
+        "points": state.points,
+        "planned": state.planned,
+        "exit_status": state.exit_status,
+    }
+    spectrum = state.spectrum
+    if spectrum is not None:
+        found |= {"energy": _numbers(spectrum.energy), "mu": _numbers(spectrum.mu)}
+        if (edge := spectrum.normalised) is not None:
+            found |= {"norm": _numbers(edge.flat), "norm_errors": _numbers(edge.norm_errors)}
+        if (background := spectrum.background) is not None:
+            weight = background.k**2
+            errors = None if background.chi_errors is None else weight * background.chi_errors
+            found |= {"k": _numbers(background.k), "chi": _numbers(weight * background.chi)}
+            found["chi_errors"] = _numbers(errors)
+    return found
+
+
+def _numbers(values: np.ndarray | None) -> list[float | None] | None:
+    if values is None:
+        return None
+    return [float(f"{v:.7g}") if np.isfinite(v) else None for v in values]
