@@ -164,7 +164,9 @@ def browser():
     ]
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=system_program("chromium"), args=quiet, chromium_sandbox=os.geteuid() != 0
+            executable_path=system_program("chromium"),
+            args=quiet,
+            chromium_sandbox=os.geteuid() != 0,
         )
         yield started
         started.close()

@@ -88,7 +88,7 @@ def test_a_server_that_is_gone_is_said(page, watched, scan):
 def test_a_session_feeds_the_page(served, begin, bl, page):
     from beamline_ophyd.plans import xafs_scan
 
-    session = begin(tiled=(served.uri, served.keys.writer), report=False)
+    session = begin(tiled=(served.uri, served.keys.writer))
     detectors, energy = [session.i0, session.it], session.mono.energy
     session.RE(
         xafs_scan(detectors, energy, "Fe-K", bounds=[-60, -20, 60], steps=[10, 4], times=[0.1, 0.1])
