@@ -64,7 +64,7 @@ def test_the_pitch_is_tuned_and_detuned(devices, found, side):
     side.put("SIM:PITCH:OPTIMUM", 61.0)
     tuned, _ = found(tune_pitch([chambers.i0], mono.pitch, 300, 61, shutter=shutter))
     assert tuned.peak == pytest.approx(61.0, abs=2.0)
-    # Two Darwin curves of Si(111), see ARCHITECTURE's numbers: 55 urad.
+    # The convolution of two Darwin curves of Si(111).
     assert tuned.fwhm == pytest.approx(55.0, abs=3.0)
     half, _ = found(
         tune_pitch([chambers.i0], mono.pitch, 200, fraction=0.6, side="below", shutter=shutter)
@@ -170,7 +170,6 @@ def test_the_gains_are_chosen_for_both_sides_of_an_edge(devices, found, side, st
             amplifier.set(gain).wait(DEADLINE_S)
 
 
-@pytest.mark.slow("counts long enough to see two thousandths")
 def test_the_harmonics_are_there_without_the_mirror(devices, found, side):
     mono, chambers, shutter = devices["mono"], devices["chambers"], devices["shutter"]
     stage = devices["stage"]

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from bluesky.utils import RunEngineInterrupted
 from ophyd.sim import SynAxis
 from scipy.special import erf
 
@@ -129,6 +130,30 @@ def test_a_detector_that_fails_leaves_the_axis_where_it_was(engine, x):
     with pytest.raises(OSError, match="no answer"):
         engine(align([Timed("I0", counting)], x, -10, 10))
     assert x.position == 3.0
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_pause_costs_no_point_and_an_abort_leaves_the_axis_where_it_was(engine, x, goes_on):
+    class Interrupting(Timed):
+        readings = 0
+
+        def read(self):
+            self.readings += 1
+            if self.readings == 12:
+                engine.request_pause(False)
+            return super().read()
+
+    passes = slab(-2.3, 4.1)
+    it = Interrupting("It", lambda dwell_s: passes(x.position))
+    with pytest.raises(RunEngineInterrupted):
+        engine(align([it], x, -10, 10, 41))
+    if goes_on:
+        engine.resume()
+        assert result_of(engine)["found_position"] == pytest.approx(0.9, abs=0.01)
+        assert of(engine.documents, "stop")[0]["num_events"]["primary"] == 41
+    else:
+        engine.abort()
+        assert x.position == 3.0
 
 
 def test_an_axis_that_hangs_fails_by_name(engine, impatient):
