@@ -74,6 +74,8 @@ def test_an_interrupted_queue_goes_on_where_it_stopped(queue, side, sheet, tmp_p
     for line in process.stderr:
         if "Fe-K iron foil: 11 of 11 points" in line:
             break
+    wait_for_events(tmp_path / "data" / "journal", runs=2, events=1)
+    side.put("SIM:SPEED", 1.0)  # points enough are left when the key is noticed
     wait_for_events(tmp_path / "data" / "journal", runs=2, events=3)
     process.send_signal(signal.SIGINT)
     said = process.stderr.read()
