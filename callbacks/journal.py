@@ -5,19 +5,20 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from beamline_ophyd.formats.documents import RunIndex
 from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.formats.names import safe_file_name
 from beamline_ophyd.formats.problems import OutputError, Problem
-from beamline_ophyd.formats.run import Run
 
 from ._exit import Turn, at_exit
-from ._retention import spent_journals, whole_in_files
 from ._room import check_folder
 
-__all__ = ["Journal", "whole_in_files"]
+if TYPE_CHECKING:
+    from beamline_ophyd.formats.run import Run
+
+__all__ = ["Journal"]
 
 MAX_BACKLOG_BYTES = 64 * 2**20
 """Lines kept in memory, of all runs together, that cannot be written just now."""
@@ -127,7 +128,7 @@ class Journal:
 
     def prune(
         self,
-        complete: Callable[[Run], bool],
+        complete: "Callable[[Run], bool]",
         *,
         keep_days: float | None = None,
         keep_bytes: int | None = None,
@@ -140,7 +141,8 @@ class Journal:
         ----------
         complete : callable
             Whether a :class:`~beamline_ophyd.formats.run.Run` is whole in every place that it
-            should be in, such as :func:`whole_in_files` tells of a folder of files.
+            should be in, such as
+            :func:`~beamline_ophyd.callbacks.retention.whole_in_files` tells of a folder of files.
         keep_days : float, optional
             Days after which a journal may go.
         keep_bytes : int, optional
@@ -152,6 +154,8 @@ class Journal:
             What was removed. A journal stays in any case that cannot be read, whose run has
             not ended or goes on here, or is not complete.
         """
+        from .retention import spent_journals  # a journal alone loads no HDF5
+
         with self._lock:
             busy = {file.path for file in self._open.values()}
         paths = [path for path in self.folder.glob("*.jsonl") if path not in busy]

@@ -12,7 +12,7 @@ import pytest
 from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal
 from beamline_ophyd.callbacks import journal as module
-from beamline_ophyd.callbacks.journal import whole_in_files
+from beamline_ophyd.callbacks.retention import whole_in_files
 from beamline_ophyd.formats.journal import read_journal
 from beamline_ophyd.formats.problems import OutputError
 
