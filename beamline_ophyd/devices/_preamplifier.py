@@ -58,7 +58,7 @@ class Preamplifier(Device):
         Parameters
         ----------
         gain : float
-            In V/A, one of :attr:`gains`, to a thousandth.
+            In V/A, one of ``gains``, to a thousandth.
 
         Raises
         ------
