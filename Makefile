@@ -145,6 +145,9 @@ containers: $(VENV)/.run ## run the beamline in containers, and see that it fail
 lock: $(VENV)/.dev ## lock the dependencies of images and CI, from pyproject.toml
 	@.ci/lock "$$(command -v uv || echo $(BIN)/uv)"
 
+licences: $(VENV)/.dev ## list the licences of what is installed, in docs/reference
+	@$(BIN)/python docker/licences.py docs/reference/licences.md
+
 lock-check: $(VENV)/.dev ## see that the locked dependencies fit pyproject.toml
 	@.ci/lock "$$(command -v uv || echo $(BIN)/uv)" --check
 
