@@ -151,6 +151,9 @@ licences: $(VENV)/.dev ## list the licences of what is installed, in docs/refere
 lock-check: $(VENV)/.dev ## see that the locked dependencies fit pyproject.toml
 	@.ci/lock "$$(command -v uv || echo $(BIN)/uv)" --check
 
+bench-tiled: $(VENV)/.test ## measure what the way into Tiled costs a scan, and how search grows (ten minutes)
+	@$(BIN)/python -m tests.benchmarks.tiled_chain
+
 ioc: $(VENV)/.run ## run the device server until Ctrl-C
 	@$(BIN)/beamline ioc
 
