@@ -7,9 +7,14 @@ import typer
 
 __all__ = [
     "INTERRUPTED",
+    "Bounds",
     "Devices",
+    "Edge",
     "Json",
     "Prefix",
+    "Repeats",
+    "Steps",
+    "Times",
     "app",
     "number_or_word",
     "numbers_or_words",
@@ -32,6 +37,11 @@ Devices = Annotated[
         "--devices", help="YAML file of the beamline's devices.", show_default="the simulator's"
     ),
 ]
+Edge = Annotated[str, typer.Argument(help='"Fe-K", "Pb-L3", or E0 in eV.')]
+Bounds = Annotated[str | None, typer.Option(help='Such as "-200 -30 15 14k"; with --steps.')]
+Steps = Annotated[str | None, typer.Option(help='Such as "10 0.5 0.05k".')]
+Times = Annotated[str | None, typer.Option(help='Dwell times, such as "0.5 0.5 0.25k".')]
+Repeats = Annotated[int, typer.Option(help="Sweeps.", min=1)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 

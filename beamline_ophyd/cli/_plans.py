@@ -6,20 +6,29 @@ from typing import Annotated
 
 import typer
 
-from ._app import Json, app, number_or_word, numbers_or_words, say
+from ._app import (
+    Bounds,
+    Edge,
+    Json,
+    Repeats,
+    Steps,
+    Times,
+    app,
+    number_or_word,
+    numbers_or_words,
+    say,
+)
 
 __all__ = []
 
 
 @app.command()
 def preview(
-    edge: Annotated[str, typer.Argument(help='"Fe-K", "Pb-L3", or E0 in eV.')],
-    bounds: Annotated[
-        str | None, typer.Option(help='Such as "-200 -30 15 14k"; with --steps.')
-    ] = None,
-    steps: Annotated[str | None, typer.Option(help='Such as "10 0.5 0.05k".')] = None,
-    times: Annotated[str | None, typer.Option(help='Dwell times, such as "0.5 0.5 0.25k".')] = None,
-    repeats: Annotated[int, typer.Option(help="Sweeps.", min=1)] = 1,
+    edge: Edge,
+    bounds: Bounds = None,
+    steps: Steps = None,
+    times: Times = None,
+    repeats: Repeats = 1,
     settle_time: Annotated[float, typer.Option(help="Seconds before each count.", min=0)] = 0.0,
     axis: Annotated[
         str, typer.Option(help="Name of the energy axis whose past runs are looked up.")

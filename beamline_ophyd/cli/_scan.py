@@ -11,23 +11,34 @@ from typing import Annotated, Any
 
 import typer
 
-from ._app import Devices, Json, Prefix, app, number_or_word, numbers_or_words, say
+from ._app import (
+    Bounds,
+    Devices,
+    Edge,
+    Json,
+    Prefix,
+    Repeats,
+    Steps,
+    Times,
+    app,
+    number_or_word,
+    numbers_or_words,
+    say,
+)
 
 __all__ = []
 
 
 @app.command()
 def scan(
-    edge: Annotated[str, typer.Argument(help='"Fe-K", "Pb-L3", or E0 in eV.')],
+    edge: Edge,
     sample: Annotated[
         str | None, typer.Option(help="Place of the stage to move to before.")
     ] = None,
-    bounds: Annotated[
-        str | None, typer.Option(help='Such as "-200 -30 15 14k"; with --steps.')
-    ] = None,
-    steps: Annotated[str | None, typer.Option(help='Such as "10 0.5 0.05k".')] = None,
-    times: Annotated[str | None, typer.Option(help='Dwell times, such as "0.5 0.5 0.25k".')] = None,
-    repeats: Annotated[int, typer.Option(help="Sweeps.", min=1)] = 1,
+    bounds: Bounds = None,
+    steps: Steps = None,
+    times: Times = None,
+    repeats: Repeats = 1,
     resume: Annotated[
         str | None,
         typer.Option(help="Measure what this run lacks: its uid or a part of it, or its file."),

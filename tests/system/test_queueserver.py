@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from bluesky_queueserver import ReceiveSystemInfo
 from bluesky_queueserver.manager.comms import zmq_single_request
 
 from beamline_ophyd.serving import TiledServer, connect
@@ -43,8 +44,10 @@ def redis(tmp_path):
 class Manager:
     """RE Manager, as a program that speaks to it by 0MQ sees it."""
 
-    def __init__(self, port):
-        self.address = f"tcp://127.0.0.1:{port}"
+    def __init__(self, control, info):
+        self.address = f"tcp://127.0.0.1:{control}"
+        self._told = ReceiveSystemInfo(zmq_subscribe_addr=f"tcp://127.0.0.1:{info}")
+        self._told.subscribe()
 
     def ask(self, method, **parameters):
         answer, error = zmq_single_request(
@@ -55,16 +58,13 @@ class Manager:
         return answer
 
     def until(self, wanted):
-        """Ask for the status until it is as wanted."""
+        """The first status, of those that the manager tells by itself, which is as wanted."""
         deadline = time.monotonic() + DEADLINE_S
         while True:
-            answer, error = zmq_single_request(
-                "status", zmq_server_address=self.address, timeout=10_000
-            )
-            if not error and wanted(answer):
-                return answer
-            assert time.monotonic() < deadline, error or answer
-            time.sleep(0.1)  # between two questions; there is no word to wait for
+            message = self._told.recv(timeout=1000 * max(deadline - time.monotonic(), 0.001))
+            status = message["msg"].get("status")
+            if status is not None and wanted(status):
+                return status
 
 
 @pytest.fixture
@@ -78,14 +78,14 @@ def manager(redis, ioc, tmp_path):
         *("--startup-dir", str(startup), "--keep-re"),
         *("--redis-addr", f"127.0.0.1:{redis}"),
         *("--zmq-control-addr", f"tcp://127.0.0.1:{control}"),
-        *("--zmq-info-addr", f"tcp://127.0.0.1:{info}"),
+        *("--zmq-info-addr", f"tcp://127.0.0.1:{info}", "--zmq-publish-console", "ON"),
     ]
     log = tmp_path / "manager.log"
     environment = {**os.environ, "BEAMLINE_FOLDER": str(tmp_path / "data")}
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
     try:
-        manager = Manager(control)
+        manager = Manager(control, info)
         manager.until(lambda status: status["manager_state"] == "idle")
         yield manager
         manager.ask("manager_stop", option="safe_off")
