@@ -38,7 +38,8 @@ def read_run(path: str | Path, entry: str | None = None) -> tuple[Run, dict[str,
     -------
     run : Run
     mapping : dict or None
-        Role to data key, for files of other programs.
+        Role to data key, for files of other programs; of an own file, the mapping that its
+        writer was given.
 
     Raises
     ------
@@ -53,7 +54,8 @@ def read_run(path: str | Path, entry: str | None = None) -> tuple[Run, dict[str,
         if node.attrs.get(LAYOUT_ATTRIBUTE) is None:
             return _foreign(node, path)
         _check_layout(node, path)
-        return _own(_group(node, "bluesky")), None
+        given = _text(node, "process/parameters/roles")
+        return _own(_group(node, "bluesky")), None if given is None else loads(given)
 
 
 def read_earlier(path: str | Path, entry: str | None = None) -> tuple[Run, ...]:

@@ -6,6 +6,7 @@ edge, energy, intensity at entry level, detectors i0, itrans, ...). The entry-le
 spectrum is the merge of all sweeps.
 """
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -171,6 +172,9 @@ class Absorption:
             "roles_from": Field(self.what.source),
             "formula": Field(self._formula(spectrum)),
         }
+        if self.what.source == "mapping":  # what no document says, a reader finds here
+            roles = self.what.roles.model_dump(exclude_none=True)
+            parameters["roles"] = text(json.dumps({**roles, "mode": self.what.mode}))
         if contract is not None:
             parameters |= {
                 "e0": number(contract.e0_ev, "eV"),

@@ -8,9 +8,11 @@ import pytest
 
 from beamline_ophyd import ScanData
 
+from ..documentation import DOCS, code_blocks
+
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs/nexus_format.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+TEXT = (DOCS / "nexus_format.md").read_text()
+EXAMPLES = [text for _, text in code_blocks("nexus_format.md", "python")]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda text: text.split()[1])

@@ -5,7 +5,8 @@ import pytest
 from ..documentation import DOCS, code_blocks, run_page
 
 ON_THE_BEAMLINE = {"tutorials/first-plan.md"}
-OF_THEIR_OWN = {"tutorials/first-session.md"}  # test_first_session.py
+# Tests of their own: test_first_session.py, and contract/test_nexus_document.py.
+OF_THEIR_OWN = {"tutorials/first-session.md", "nexus_format.md"}
 PAGES = {str(p.relative_to(DOCS)) for p in DOCS.rglob("*.md") if code_blocks(p, "python")}
 
 

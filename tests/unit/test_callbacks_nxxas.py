@@ -305,7 +305,10 @@ def test_absorption_run_of_a_foreign_plan_needs_only_a_mapping(make_writer, run_
     (path,) = writer.files.values()
     with opened(path) as file:
         assert file["entry/definition"].asstr()[()] == "NXxas"
-        assert len(file["entry/intensity"]) == 5
+        intensity = file["entry/intensity"][:]
+    read = ScanData.from_file(path)
+    assert read.roles.channels == {"i0": "det", "itrans": "det1"}
+    np.testing.assert_array_equal(read.mu()[0], intensity)
 
 
 def test_strings_enums_arrays_and_nan(make_writer):
