@@ -18,7 +18,7 @@ from bluesky import plan_stubs as bps
 from bluesky.utils import MsgGenerator
 
 from . import _steps
-from ._steps import DeviceError, pv_of
+from ._steps import DeviceError, is_nameless, pv_of
 
 __all__ = ["Reader", "describe", "read_config", "read_number", "read_place", "read_value", "tell"]
 
@@ -115,12 +115,18 @@ async def _within_limit(reader: Reader, device: Any, read: Callable[[], Any]) ->
         return await asyncio.wait_for(reading, limit_s)
     except TimeoutError as error:  # ophyd has a limit of its own, and raises the same for it
         reader.close()
-        pv = pv_of(device)
-        who = f"{device.name} ({pv})" if pv else device.name
         raise DeviceError(
-            f"{who} could not be read within {limit_s:.1f} s"
+            f"{_who(device)} could not be read within {limit_s:.1f} s"
             f"{f' ({error})' if str(error) else ''}; see whether its server still runs"
         ) from error
+    except Exception as error:
+        if not is_nameless(error):
+            raise
+        raise DeviceError(f"{_who(device)} could not be read: {error}") from error
+
+
+def _who(device: Any) -> str:
+    return f"{device.name} ({pv})" if (pv := pv_of(device)) else device.name
 
 
 def read_value(device: Any) -> MsgGenerator[Any]:

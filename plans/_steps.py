@@ -22,6 +22,7 @@ __all__ = [
     "axis_speed",
     "failures_in_words",
     "in_words",
+    "is_nameless",
     "move",
     "move_together",
     "pv_of",
@@ -137,6 +138,15 @@ def in_words(devices: Sequence[Any], action: str, limit_s: float) -> Iterator[No
     except FailedStatus as failure:
         cause = failure.__cause__ or failure
         raise DeviceError(f"{_names(devices)} failed to {action}: {cause}") from failure
+    except Exception as error:
+        if not is_nameless(error):
+            raise
+        raise DeviceError(f"{_names(devices)} failed to {action}: {error}") from error
+
+
+def is_nameless(error: Exception) -> bool:
+    """Whether an error is pyepics's own, which does not say whose it is."""
+    return type(error).__module__.partition(".")[0] == "epics"
 
 
 @contextmanager

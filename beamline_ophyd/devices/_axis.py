@@ -21,6 +21,11 @@ class MotionError(RuntimeError):
 class Motion(Action, MoveStatus):
     """The status of a move."""
 
+    def _settled(self) -> None:
+        # At its end ophyd asks where the motor is; one that is away has failed, with a reason.
+        with contextlib.suppress(DisconnectedError):
+            super()._settled()
+
 
 class Axis(EpicsMotor):
     """An EPICS motor record; every move has a time limit and an end that is checked.
@@ -134,7 +139,7 @@ class Axis(EpicsMotor):
     def _moves_again(self) -> bool:
         try:
             return self.motor_done_move.get(use_monitor=False) == 0
-        except (TimeoutError, DisconnectedError):
+        except Exception:  # ophyd's, pyepics's or libca's: there is no answer
             return False
 
     def _at(self, target: float) -> bool:
@@ -144,7 +149,7 @@ class Axis(EpicsMotor):
         return abs(float(self.position or 0.0) - target) <= tolerance
 
     def _ask_position(self) -> None:
-        with contextlib.suppress(TimeoutError, DisconnectedError):
+        with contextlib.suppress(Exception):  # as above
             self._set_position(self.user_readback.get(use_monitor=False))
 
     @property

@@ -120,7 +120,7 @@ class Pending(Generic[S]):
         def completed(**_: Any) -> None:
             try:
                 error = ask()
-            except (TimeoutError, DisconnectedError) as silence:
+            except Exception as silence:  # ophyd's, pyepics's or libca's
                 error = DisconnectedError(
                     f"{self._signal.pvname} does not answer any more ({silence}); see whether "
                     "its server still runs"

@@ -77,7 +77,6 @@ def powder_pattern(
                     },
                 ),
                 "detector": Group("NXdetector", detector),
-                "positioners": Group("NXcollection", instrument.scanned()),
             },
         ),
         "sample": Group("NXsample", {**turned.items, "rotation_angle": rotation}),

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ def test_a_scan_by_host_and_port_ends_in_a_valid_file(beamline, start_ioc, tmp_p
     common = ["--prefix", "ONE:", "--folder", tmp_path, "--files", tmp_path / "nexus"]
     refused = beamline("scan", *SHORT, "--sample", "gold_bar", *common, env=environment)
     assert refused.returncode == 1
-    assert "--sample: the beamline has no gold_bar; it has cu_foil" in refused.stderr
+    assert re.search("--sample: the beamline has no gold_bar; it has .*fe_foil", refused.stderr)
     assert not list((tmp_path / "nexus").iterdir())
 
     result = beamline("scan", *SHORT, "--sample", "fe2o3", *common, "--json", env=environment)
