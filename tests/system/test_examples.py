@@ -26,11 +26,12 @@ def example(tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_every_example_is_run_here():
+def test_every_example_is_run():
     scripts = {path.name for path in EXAMPLES.glob("*.py")}
     assert scripts == {
         "basic_scan.py", "linear_scan.py", "mesh_scan.py", "xafs_scan.py", "nexus_export.py",
         "sample_queue.py",
+        "write_elsewhere.py",  # in test_write_elsewhere.py
     }  # fmt: skip
 
 
