@@ -147,7 +147,7 @@ def begin(side, tmp_path):
         session.release()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it lives, no other event loop runs in this thread
 def browser():
     """A headless browser, which reaches nothing but loopback."""
     from playwright.sync_api import sync_playwright

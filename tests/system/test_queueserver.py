@@ -68,7 +68,7 @@ class Manager:
 
 
 @pytest.fixture
-def manager(redis, ioc, tmp_path):
+def manager(redis, bl, tmp_path):
     """RE Manager over the facility's profile, with data in the test's folder."""
     startup = tmp_path / "startup"
     shutil.copytree(STARTUP, startup)
@@ -98,8 +98,9 @@ def manager(redis, ioc, tmp_path):
 
 def test_a_scan_is_queued_run_and_read_back_from_tiled(manager, tmp_path):
     with TiledServer(tmp_path / "data" / "tiled") as server:
+        before = manager.ask("status")["plans_allowed_uid"]
         manager.ask("environment_open")
-        manager.until(lambda s: s["worker_environment_exists"] and s["manager_state"] == "idle")
+        manager.until(lambda s: s["manager_state"] == "idle" and s["plans_allowed_uid"] != before)
         plans = manager.ask("plans_allowed", user_group="primary")["plans_allowed"]
         assert {"xafs_scan", "xanes_of_all_edges"} <= set(plans)
         scan = {

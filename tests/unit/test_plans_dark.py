@@ -5,6 +5,7 @@ from ophyd.status import Status
 
 from beamline_ophyd.plans import (
     DeviceError,
+    dark,
     dark_current_wrapper,
     record_dark_current,
     shutter_wrapper,
@@ -114,7 +115,9 @@ def test_refusals_come_before_the_plan(engine, leaky, gate, options, words):
     assert gate.history == []
 
 
-def test_a_shutter_that_does_not_close_fails_by_name(engine, leaky, impatient):
+def test_a_shutter_that_does_not_close_fails_by_name(engine, leaky, monkeypatch):
+    monkeypatch.setattr(dark, "SHUTTER_LIMIT_S", 0.2)
+
     class Jam(Gate):
         def set(self, value, **kwargs):
             return Status(self)

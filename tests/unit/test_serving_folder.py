@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiled.config import parse_configs
 
-from beamline_ophyd.serving import DataFolder, Keys, ServerError, _process, connect, default_folder
+from beamline_ophyd.serving import DataFolder, Keys, ServerError, _lock, connect, default_folder
 from beamline_ophyd.serving.client import find_server, split_key
 
 
@@ -195,13 +195,13 @@ def test_looking_for_a_server_keeps_none_from_starting(folder, lock, monkeypatch
         assert folder.running() is None  # nor does one who looks see another
         fcntl.flock(look, fcntl.LOCK_UN)
 
-    monkeypatch.setattr(_process.time, "sleep", end_looking)
-    held = _process._lock(folder)
+    monkeypatch.setattr(_lock.time, "sleep", end_looking)
+    held = _lock.take_folder(folder)
     try:
         assert len(waited) == 1
         assert not folder.state.exists()
         with pytest.raises(ServerError, match="already served"):
-            _process._lock(folder)
+            _lock.take_folder(folder)
     finally:
         os.close(held)
 
