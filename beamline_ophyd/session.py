@@ -67,6 +67,8 @@ class Session:
         All devices, by name and by label: ``session.beamline["mono"]``.
     journal, writer, publisher, reports
         Journal, NXxas writer, Tiled publisher or None, and writer of the pages or None.
+    live : LiveReduction or None
+        Reduces the scan that goes on: ``session.live.state``.
     """
 
     RE: RunEngine
@@ -76,6 +78,7 @@ class Session:
     publisher: TiledPublisher | None
     reports: ReportWriter | None = None
     occupancy: Occupancy | None = None
+    live: LiveReduction | None = None
 
     mono = _part("mono", "The monochromator")
     chambers = _part("chambers", "The ion chambers on their scaler")
@@ -180,6 +183,8 @@ class Session:
             self.publisher.close(timeout)
         if self.reports is not None:
             self.reports.close(timeout)
+        if self.live is not None:
+            self.live.close(timeout)
         self.journal.close()
         if self.occupancy is not None:
             self.occupancy.release()
@@ -353,6 +358,7 @@ def start(
         publisher=publisher,
         reports=reports,
         occupancy=occupancy,
+        live=reduction,
     )
 
 

@@ -1,7 +1,7 @@
 """A spectrum reduced while it is measured, away from the scan's thread."""
 
-import logging
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +20,8 @@ from ._worker import DocumentWorker
 
 __all__ = ["LiveReduction", "LiveState"]
 
-logger = logging.getLogger(__name__)
+SHARE_OF_A_CORE = 0.1
+"""What the reduction may take from the scan's interpreter: a long run is reduced less often."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ class LiveReduction:
         :class:`~beamline_ophyd.callbacks.TextView`, or a function of yours. One that fails is
         told of once, and asked again at the next point.
     interval : float
-        Longest time, in s, by which the state is behind the scan while the machine keeps up.
+        Time, in s, by which the state is behind the scan at most; longer where a reduction would
+        take more than a tenth of a core.
 
     Attributes
     ----------
@@ -108,6 +110,7 @@ class LiveReduction:
         self._index = RunIndex()
         self._run: str | None = None
         self._builder = RunBuilder()
+        self._interval = interval
         self._worker = DocumentWorker(
             self._handle, name="live reduction", tick=self._reduce, tick_interval=interval
         )
@@ -144,10 +147,14 @@ class LiveReduction:
     def _reduce(self) -> None:
         if self._run is None:
             return
-        state = _state(ScanData(self._builder.snapshot()))
-        if state is None:
-            return
-        self.state = state
+        began = time.thread_time()
+        if (state := _state(ScanData(self._builder.snapshot()))) is not None:
+            self.state = state
+            self._show(state)
+        spent = time.thread_time() - began
+        self._worker.tick_interval = max(self._interval, spent / SHARE_OF_A_CORE)
+
+    def _show(self, state: LiveState) -> None:
         for view in self._views:
             try:
                 view(state)
