@@ -11,10 +11,11 @@ from bluesky.utils import Msg, MsgGenerator, RunEngineControlException
 
 from beamline_ophyd.metadata import RESULT_STREAM
 
+from ._axes import axis_speed
 from ._checks import called, fields
 from ._points import PointTaker
 from ._reading import read_number, read_place
-from ._steps import axis_speed, failures_in_words, move
+from ._steps import failures_in_words, move
 
 __all__ = ["Events", "back_on_failure", "concluded_run", "line_md", "tell_result"]
 

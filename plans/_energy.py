@@ -8,9 +8,10 @@ import numpy as np
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
+from ._axes import Speed, axis_limits, axis_speed
 from ._checks import called, check_axis, is_number, number
 from ._reading import read_number
-from ._steps import Speed, axis_limits, axis_speed, move, move_together
+from ._steps import move, move_together
 
 __all__ = ["EnergyAxes", "Follower", "followers_of"]
 

@@ -7,13 +7,11 @@ from bluesky import plan_stubs as bps
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import Msg, MsgGenerator, short_uid
 
+from ._axes import Speed, axis_limits, axis_speed
 from ._checks import called, number, positive
 from ._counting import DwellTime, count_all, set_dwell, timers_of
 from ._reading import Reader, read_number
 from ._steps import (
-    Speed,
-    axis_limits,
-    axis_speed,
     failures_in_words,
     in_words,
     wait_for,

@@ -11,15 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from bluesky import plan_stubs as bps
-from bluesky.protocols import Movable, Readable
+from bluesky.protocols import Movable
 from bluesky.utils import FailedStatus, Msg, MsgGenerator, short_uid
 
 __all__ = [
     "DeviceError",
-    "Speed",
-    "axis_limits",
-    "axis_speed",
     "failures_in_words",
     "in_words",
     "is_nameless",
@@ -30,58 +26,10 @@ __all__ = [
 ]
 
 MARGIN_S = 10.0
-UNKNOWN_SPEED_LIMIT_S = 60.0
 
 
 class DeviceError(RuntimeError):
     """A device that did not do in time what a plan asked of it."""
-
-
-class Speed:
-    """How long an axis may take, from its velocity and acceleration time.
-
-    Parameters
-    ----------
-    velocity : float or None
-        Units a second; None where the axis does not tell.
-    acceleration_s : float
-        Time to reach that velocity, in s.
-    """
-
-    def __init__(self, velocity: float | None = None, acceleration_s: float = 0.0):
-        self.velocity = velocity
-        self.acceleration_s = acceleration_s
-
-    def limit_s(self, distance: float | None) -> float:
-        """Seconds within which a motion over `distance` must have ended."""
-        if not self.velocity or distance is None:
-            return UNKNOWN_SPEED_LIMIT_S
-        travel = abs(distance) / abs(self.velocity)
-        return 2 * (travel + 2 * self.acceleration_s) + MARGIN_S
-
-
-def axis_speed(axis: Movable) -> MsgGenerator[Speed]:
-    """Read an axis's speed, where it has the signals that say so (ophyd or ophyd-async)."""
-    velocity = getattr(axis, "velocity", None)
-    acceleration = getattr(axis, "acceleration", None) or getattr(axis, "acceleration_time", None)
-    if not isinstance(velocity, Readable):
-        return Speed()
-    acceleration_s = 0.0
-    if isinstance(acceleration, Readable):
-        acceleration_s = float((yield from bps.rd(acceleration)))
-    return Speed(float((yield from bps.rd(velocity))), acceleration_s)
-
-
-def axis_limits(axis: Movable) -> MsgGenerator[tuple[float, float] | None]:
-    """Soft limits of an axis in its units, or None where it has none."""
-    limits = getattr(axis, "limits", None)
-    lowest = getattr(axis, "low_limit_travel", None)
-    highest = getattr(axis, "high_limit_travel", None)
-    if limits is None and isinstance(lowest, Readable) and isinstance(highest, Readable):
-        limits = ((yield from bps.rd(lowest)), (yield from bps.rd(highest)))
-    if limits is None or not limits[0] < limits[1]:
-        return None
-    return float(limits[0]), float(limits[1])
 
 
 def move(device: Movable, target: Any, limit_s: float) -> MsgGenerator[None]:

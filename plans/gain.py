@@ -9,6 +9,7 @@ from bluesky import plan_stubs as bps
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
+from ._axes import UNKNOWN_SPEED_LIMIT_S
 from ._checks import called, check_axis, check_detectors, fields, is_number, number, positive
 from ._concluding import Events, back_on_failure, concluded_run, tell_result
 from ._detectors import saturation_rates
@@ -16,7 +17,7 @@ from ._points import PointTaker
 from ._preprocessors import behind
 from ._profile import AlignmentError
 from ._reading import read_number
-from ._steps import UNKNOWN_SPEED_LIMIT_S, move
+from ._steps import move
 
 __all__ = ["Gains", "auto_gain"]
 

@@ -9,6 +9,7 @@ import numpy as np
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
+from ._axes import UNKNOWN_SPEED_LIMIT_S
 from ._checks import (
     called,
     check_apart,
@@ -24,7 +25,7 @@ from ._points import PointTaker
 from ._preprocessors import behind
 from ._profile import AlignmentError
 from ._reading import read_number
-from ._steps import UNKNOWN_SPEED_LIMIT_S, failures_in_words, move
+from ._steps import failures_in_words, move
 
 __all__ = ["Harmonics", "harmonic_check"]
 

@@ -13,9 +13,10 @@ from beamline_ophyd.grid import GridError
 from beamline_ophyd.queue_log import DONE, QueueLog
 from beamline_ophyd.sheet import Problem, Row, Sheet, read_sheet
 
+from ._axes import UNKNOWN_SPEED_LIMIT_S, axis_limits, axis_speed
 from ._checks import called, check_axis
 from ._resuming import earlier_run
-from ._steps import UNKNOWN_SPEED_LIMIT_S, axis_limits, axis_speed, move
+from ._steps import move
 from .xafs import xafs_scan
 
 __all__ = ["QueueError", "sample_queue"]

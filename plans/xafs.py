@@ -15,6 +15,7 @@ from beamline_ophyd.metadata import (
 )
 from beamline_ophyd.presets import preset
 
+from ._axes import axis_limits
 from ._checks import check_axis, check_detectors, fields, number, whole_number
 from ._counting import timers_of
 from ._detectors import ev_per_count, saturation_rates
@@ -26,7 +27,7 @@ from ._reading import read_value
 from ._resuming import continued, earlier_run
 from ._roles import mode_of, roles_of, signal_role
 from ._spectrum_points import POINT_KEY, QUALITY_KEY, SpectrumPoints
-from ._steps import DeviceError, axis_limits
+from ._steps import DeviceError
 from .dark import dark_current_wrapper
 
 __all__ = ["xafs_scan"]

@@ -151,6 +151,20 @@ def test_a_reading_that_never_ends_fails_by_name(engine, energy, gate, impatient
     assert "i0 could not be read" in of(engine.documents, "stop")[0]["reason"]
 
 
+def test_a_speed_that_is_never_told_fails_by_name(engine, detectors, gate, impatient):
+    forever = threading.Event()
+
+    class Silent(SynAxis):
+        def __init__(self):
+            super().__init__(name="energy")
+            self.velocity.read = forever.wait
+
+    with pytest.raises(DeviceError, match=r"energy_velocity could not be read within 0\.2 s"):
+        engine(xafs_scan(detectors, Silent(), "Fe-K", shutter=gate, **SHORT))
+    forever.set()
+    assert engine.documents == []
+
+
 @pytest.fixture
 def kept(engine, tmp_path):
     """Journal and file of the runs of the engine."""

@@ -11,7 +11,7 @@ from beamline_ophyd.grid import GridError, energy_grid
 from beamline_ophyd.metadata import RunMetadata
 from beamline_ophyd.plans import (
     DeviceError,
-    _steps,
+    _axes,
     baseline_wrapper,
     check_before_run_wrapper,
     sample_name_wrapper,
@@ -105,8 +105,8 @@ def test_an_axis_that_never_arrives_fails_by_name(engine, detectors, impatient):
 
 
 def test_limits_follow_from_the_speed():
-    assert _steps.Speed(velocity=2.0, acceleration_s=0.5).limit_s(10.0) == 2 * (5 + 1) + 10
-    assert _steps.Speed().limit_s(10.0) == 60.0
+    assert _axes.Speed(velocity=2.0, acceleration_s=0.5).limit_s(10.0) == 2 * (5 + 1) + 10
+    assert _axes.Speed().limit_s(10.0) == 60.0
 
 
 def test_the_shutter_is_open_during_the_run_only(engine, energy, detectors):

@@ -1,0 +1,58 @@
+"""What an axis says of itself before it moves: how fast it is, and how far it may go."""
+
+from bluesky.protocols import Movable, Readable
+from bluesky.utils import MsgGenerator
+
+from . import _steps
+from ._reading import read_number
+
+__all__ = ["UNKNOWN_SPEED_LIMIT_S", "Speed", "axis_limits", "axis_speed"]
+
+UNKNOWN_SPEED_LIMIT_S = 60.0
+
+
+class Speed:
+    """How long an axis may take, from its velocity and acceleration time.
+
+    Parameters
+    ----------
+    velocity : float or None
+        Units a second; None where the axis does not tell.
+    acceleration_s : float
+        Time to reach that velocity, in s.
+    """
+
+    def __init__(self, velocity: float | None = None, acceleration_s: float = 0.0):
+        self.velocity = velocity
+        self.acceleration_s = acceleration_s
+
+    def limit_s(self, distance: float | None) -> float:
+        """Seconds within which a motion over `distance` must have ended."""
+        if not self.velocity or distance is None:
+            return UNKNOWN_SPEED_LIMIT_S
+        travel = abs(distance) / abs(self.velocity)
+        return 2 * (travel + 2 * self.acceleration_s) + _steps.MARGIN_S
+
+
+def axis_speed(axis: Movable) -> MsgGenerator[Speed]:
+    """Read an axis's speed, where it has the signals that say so (ophyd or ophyd-async)."""
+    velocity = getattr(axis, "velocity", None)
+    acceleration = getattr(axis, "acceleration", None) or getattr(axis, "acceleration_time", None)
+    if not isinstance(velocity, Readable):
+        return Speed()
+    acceleration_s = None
+    if isinstance(acceleration, Readable):
+        acceleration_s = yield from read_number(acceleration)
+    return Speed((yield from read_number(velocity)), acceleration_s or 0.0)
+
+
+def axis_limits(axis: Movable) -> MsgGenerator[tuple[float, float] | None]:
+    """Soft limits of an axis in its units, or None where it has none."""
+    limits = getattr(axis, "limits", None)
+    lowest = getattr(axis, "low_limit_travel", None)
+    highest = getattr(axis, "high_limit_travel", None)
+    if limits is None and isinstance(lowest, Readable) and isinstance(highest, Readable):
+        limits = ((yield from read_number(lowest)), (yield from read_number(highest)))
+    if limits is None or None in limits or not limits[0] < limits[1]:
+        return None
+    return float(limits[0]), float(limits[1])
