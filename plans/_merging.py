@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class RunningMerge:
         Data key to the deposited energy, in eV, that one of its counts stands for.
     k_weight : int
         The w of the noise of k^w chi.
+    dark : callable, optional
+        ``dark(key, dwell_s)``: what a reading would be without beam, to be taken off.
     """
 
     name = "merged"
@@ -47,8 +49,10 @@ class RunningMerge:
         is_log: bool,
         ev_per_count: Mapping[str, float],
         k_weight: int = 2,
+        dark: Callable[[str, float], float] = lambda key, dwell_s: 0.0,
     ):
         self.grid = grid
+        self._dark = dark
         self._keys = (i0, signal)
         self._is_log = is_log
         self._ev_per_count = [ev_per_count.get(key) for key in self._keys]
@@ -59,7 +63,10 @@ class RunningMerge:
         """Take a good point; one taken again replaces the earlier one."""
         if readings:
             sweep, index = divmod(number, len(self.grid))
-            self._counts[:, sweep, index] = [float(readings[k]["value"]) for k in self._keys]
+            dwell_s = float(self.grid.dwell_s[index])
+            self._counts[:, sweep, index] = [
+                float(readings[key]["value"]) - self._dark(key, dwell_s) for key in self._keys
+            ]
 
     @property
     def sweeps(self) -> np.ndarray:

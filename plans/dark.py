@@ -20,7 +20,7 @@ from ._preprocessors import SHUTTER_LIMIT_S
 from ._reading import Reader, describe, read_config
 from ._steps import move
 
-__all__ = ["dark_current_wrapper", "record_dark_current"]
+__all__ = ["dark_current_wrapper", "record_dark_current", "without_beam"]
 
 PULSE_ERROR = 6**-0.5
 """Standard deviation of a count of whole pulses, of which those at both ends are cut."""
@@ -167,6 +167,14 @@ def dark_current_wrapper(
         return measured_first(), _tell(detectors)
 
     return (yield from plan_mutator(plan, around))
+
+
+def without_beam(detectors: Sequence[Readable], key: str, dwell_s: float) -> float:
+    """What a reading of a data key would be without beam, as last measured; 0 if it was not."""
+    for known in (_known[detector] for detector in detectors if detector in _known):
+        if key in known.values:
+            return known.values[key] * (dwell_s if known.units[key] == "counts/s" else 1.0)
+    return 0.0
 
 
 def _is_due(detectors: Sequence[Readable], max_age_s: float) -> MsgGenerator[bool]:

@@ -1,6 +1,7 @@
 """Absorption spectra: the energy scan."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from bluesky import preprocessors as bpp
@@ -28,7 +29,7 @@ from ._resuming import continued, earlier_run
 from ._roles import mode_of, roles_of, signal_role
 from ._spectrum_points import POINT_KEY, QUALITY_KEY, SpectrumPoints
 from ._steps import DeviceError
-from .dark import dark_current_wrapper
+from .dark import dark_current_wrapper, without_beam
 
 __all__ = ["xafs_scan"]
 
@@ -250,6 +251,7 @@ def xafs_scan(
         is_log=measured_as == "transmission",
         ev_per_count=(yield from ev_per_count(detectors)),
         k_weight=k_weight,
+        dark=partial(without_beam, [] if dark_max_age is None else detectors),
     )
     points = SpectrumPoints(
         axes,

@@ -1,14 +1,17 @@
+import numpy as np
 import pytest
 from bluesky import plan_stubs as bps
 from bluesky import plans as bp
 from ophyd.status import Status
 
+from beamline_ophyd import ScanData
 from beamline_ophyd.plans import (
     DeviceError,
     dark,
     dark_current_wrapper,
     record_dark_current,
     shutter_wrapper,
+    xafs_scan,
 )
 
 from ..runs import of
@@ -125,3 +128,16 @@ def test_a_shutter_that_does_not_close_fails_by_name(engine, leaky, monkeypatch)
     with pytest.raises(DeviceError, match="gate did not go to close"):
         engine(record_dark_current(leaky, Jam()))
     assert of(engine.documents, "stop")[0]["exit_status"] == "fail"
+
+
+def test_the_running_merge_is_that_of_the_file(engine, energy, gate):
+    def counting(with_beam):
+        return lambda dwell_s: dwell_s * (5 + with_beam * (gate.get() == "open"))
+
+    detectors = [Timed("i0", counting(1000)), Timed("it", counting(400))]
+    short = {"bounds": [-20, 0, 20], "steps": [5, 5], "times": [0.5, 2.0], "repeats": 2}
+    engine(xafs_scan(detectors, energy, "Fe-K", shutter=gate, dark_max_age=60.0, **short))
+    *_, last = of(engine.documents, "event", "merge")
+    np.testing.assert_allclose(last["data"]["merged_mu"], np.log(1000 / 400))
+    filed, _ = ScanData.from_documents(engine.documents).mu()
+    np.testing.assert_allclose(last["data"]["merged_mu"], filed)
