@@ -43,7 +43,8 @@ PREAMPS = {
 }
 
 
-PREAMP_ZEROS = ("offset_on", "offset_num", "offset_unit", "offset_cal", "invert_on", "blank_on")
+PREAMP_ZEROS = ("offset_on", "offset_sign", "offset_num", "offset_unit", "offset_cal",
+                "invert_on", "blank_on")  # fmt: skip
 MOTOR_FIELDS = {"SPMG": 3, "SET": 0, "FOFF": 0, "DIR": 0, "OFF": 0.0, "BDST": 0.0}
 
 
