@@ -61,16 +61,23 @@ class Judge:
         if not readings:  # messages that nobody carries out
             return ""
         values = {key: _number(readings, key) for key in self._channels.values()}
-        wrong = self._beam_dip(readings) or self._detector(values, dwell_s)
-        rate = values[self._i0] / dwell_s
-        if not wrong and len(self._rates) > 1 and rate < I0_FALLS_TO * median(self._rates):
-            wrong = (
-                f"beam dip: {self._i0} fell to {100 * rate / median(self._rates):.2g} % "
-                "of the points before"
-            )
+        i0, rate = values[self._i0], values[self._i0] / dwell_s
+        # Without beam the other channels are dark too, and not to blame.
+        wrong = (
+            self._beam_dip(readings)
+            or self._detector({self._i0: i0}, dwell_s)
+            or self._fall(rate)
+            or self._detector(values, dwell_s)
+        )
         if not wrong:
             self._rates.append(rate)
         return wrong
+
+    def _fall(self, rate: float) -> str:
+        if len(self._rates) < 2 or rate >= I0_FALLS_TO * median(self._rates):
+            return ""
+        percent = 100 * rate / median(self._rates)
+        return f"beam dip: {self._i0} fell to {percent:.2g} % of the points before"
 
     def _beam_dip(self, readings: Mapping[str, Any]) -> str:
         if self._beam is None:

@@ -10,8 +10,9 @@ from ophyd.sim import SynAxis, SynSignal
 
 from beamline_ophyd.callbacks import Journal, NXxasWriter
 from beamline_ophyd.grid import energy_grid
-from beamline_ophyd.metadata import XAFSContract, ev_per_count_key
+from beamline_ophyd.metadata import Roles, XAFSContract, ev_per_count_key
 from beamline_ophyd.plans import DeviceError, run_summary, xafs_scan
+from beamline_ophyd.plans._quality import Judge
 
 from ..runs import of
 from .doubles import Stuck, Timed
@@ -163,6 +164,18 @@ def test_a_speed_that_is_never_told_fails_by_name(engine, detectors, gate, impat
         engine(xafs_scan(detectors, Silent(), "Fe-K", shutter=gate, **SHORT))
     forever.set()
     assert engine.documents == []
+
+
+def test_without_beam_no_other_channel_is_to_blame():
+    roles = Roles(energy="energy", i0="i0", itrans="it")
+    judge = Judge(roles, "transmission")
+
+    def readings(i0, it):
+        return {"i0": {"value": i0}, "it": {"value": it}}
+
+    assert [judge(readings(1000.0, 400.0), 1.0) for _ in range(3)] == [""] * 3
+    assert judge(readings(1.0, 0.0), 1.0).startswith("beam dip: i0 fell to 0.1 %")
+    assert judge(readings(1000.0, 0.0), 1.0) == "dead detector: it is 0"
 
 
 @pytest.fixture
