@@ -57,7 +57,7 @@ setup: $(VENV)/.dev ## make .venv with everything a developer needs
 
 setup-system: ## install the system packages that some checks need (Debian, root)
 	apt-get update -qq && apt-get install -qq -y --no-install-recommends \
-	libcmocka-dev cppcheck chromium redis-server
+	libcmocka-dev cppcheck chromium redis-server postgresql haproxy
 
 # larch brings a hundred packages and 2 GB, so it stays out of the environment that users get.
 reference: ## make .venv-reference with larch and rexafs, the judges of the reduction

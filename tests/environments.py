@@ -28,6 +28,16 @@ def system_program(name: str) -> str:
     return found
 
 
+def postgresql_program(name: str) -> str:
+    """Path of a program of the PostgreSQL server, which Debian keeps out of PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=_version_of)
+    return str(found[-1]) if found else system_program(name)
+
+
+def _version_of(program: Path) -> float:
+    return float(program.parents[1].name)
+
+
 def lacking(reason: str) -> NoReturn:
     """Skip a test that needs what is not installed; where CI_STRICT is set, it fails."""
     if os.environ.get("CI_STRICT"):

@@ -80,6 +80,17 @@ def tiled(
     context: typer.Context,
     folder: Folder = None,
     files: FilesFolder = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="Configuration file, such as docs/examples/facility/tiled.yml.",
+            show_default="FOLDER/config/10-server.yml",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Name of this server among several that share FOLDER and --config."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
@@ -97,7 +108,16 @@ def tiled(
         say(f"Tiled serves {server.folder.root} at {server.uri}")
         say(f"keys: {server.folder.root}/reader.key and writer.key; Ctrl-C ends it")
 
-    serve_forever(folder, files=files, host=host, port=port, public=public, on_ready=ready)
+    serve_forever(
+        folder,
+        files=files,
+        config=config,
+        name=name,
+        host=host,
+        port=port,
+        public=public,
+        on_ready=ready,
+    )
 
 
 @tiled_app.command()

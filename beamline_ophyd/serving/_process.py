@@ -1,5 +1,6 @@
-"""The server's own process: ``python -m beamline_ophyd.serving._process FOLDER FILES HOST PORT``.
+"""The server's own process: ``python -m beamline_ophyd.serving._process``.
 
+Its arguments are FOLDER FILES HOST PORT CONFIG NAME, the last two of which may be empty.
 It ends when its standard input does, so that nothing outlives a parent that was killed.
 One line of JSON on standard output says that it is ready; trouble goes to standard error.
 """
@@ -44,27 +45,8 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _initialise(folder: DataFolder, config: Any) -> None:
-    """Create the SQLite databases that do not exist yet, and install the keys."""
-    from tiled.commandline._admin import initialize_database
-    from tiled.commandline._catalog import init
-    from typer import Abort
-
-    from ._accounts import install_keys
-
-    for tree in config.trees:
-        uri = str((tree.args or {}).get("uri", ""))
-        if uri.startswith("sqlite"):
-            init(uri, if_not_exists=True)
-    if config.database is not None and config.database.uri is not None:
-        uri = config.database.uri
-        if uri.startswith("sqlite"):
-            with contextlib.suppress(Abort):  # it exists
-                initialize_database(uri)
-        install_keys(uri, folder.prepare())
-
-
 async def _ensure_containers(tree: Any) -> None:
+    from tiled.catalog.adapter import Collision
     from tiled.structures.core import Spec
 
     if not hasattr(tree, "create_node"):
@@ -73,12 +55,13 @@ async def _ensure_containers(tree: Any) -> None:
         try:
             await tree.lookup_adapter([container.key])
         except KeyError:
-            await tree.create_node(
-                structure_family="container",
-                metadata=dict(container.metadata),
-                key=container.key,
-                specs=[Spec(name, version) for name, version in container.specs],
-            )
+            with contextlib.suppress(Collision):  # another server makes it in the same moment
+                await tree.create_node(
+                    structure_family="container",
+                    metadata=dict(container.metadata),
+                    key=container.key,
+                    specs=[Spec(name, version) for name, version in container.specs],
+                )
 
 
 def _announce(folder: DataFolder, uri: str) -> None:
@@ -104,7 +87,7 @@ def _end_with_parent(stop: Callable[[], None]) -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
-def serve(folder: DataFolder, host: str, port: int) -> None:
+def serve(folder: DataFolder, host: str, port: int, config_file: Path | None = None) -> None:
     """Serve a prepared data folder until told to stop."""
     os.environ.update(folder.environment)
     held = take_folder(folder)
@@ -114,21 +97,18 @@ def serve(folder: DataFolder, host: str, port: int) -> None:
     # again at the end, takes a third of the time of a start and most of that of a stop.
     gc.disable()
     import uvicorn
-    from tiled.config import parse_configs
     from tiled.server.app import build_app_from_config
 
     from . import _downloads, _watch
+    from ._config import check_shareable, read_config
+    from ._databases import make_ready
     from ._guard import guard
     from ._tables import take_turns
 
-    try:
-        config = parse_configs(folder.config)
-    except Exception as error:
-        raise ServerError(
-            f"the configuration in {folder.config} is not valid: {error}; correct it, or move it "
-            f"away and a new one is written"
-        ) from error
-    _initialise(folder, config)
+    config = read_config(folder, config_file)
+    if folder.name:
+        check_shareable(config, folder)
+    make_ready(config, folder.prepare(embedded=config_file is None))
     for each in config.trees or ():
         guard(each.tree)
         take_turns(each.tree)
@@ -167,11 +147,11 @@ def main(arguments: list[str]) -> int:
     for name in [name for name in os.environ if name.startswith("TILED_")]:
         del os.environ[name]  # Tiled lets them override the configuration, raw assets included
     os.umask(0o077)
-    root, files, host, port = arguments
-    folder = DataFolder(Path(root), Path(files))
+    root, files, host, port, config, name = arguments
+    folder = DataFolder(Path(root), Path(files), name)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        serve(folder, host, int(port))
+        serve(folder, host, int(port), Path(config) if config else None)
     except ServerError as error:
         sys.stderr.write(f"{ERROR_PREFIX}{error}\n")
         return 1

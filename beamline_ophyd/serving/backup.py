@@ -24,7 +24,7 @@ _VERSION = 1
 _ABOUT = "backup.json"
 _FOLDER, _FILES = "folder", "files"
 # What belongs to a process that runs, and what a copy of a half-written file would be.
-_LEFT_OUT = re.compile(r"server\.(log(\.1)?|lock|json|new)|\..*|.*\.part")
+_LEFT_OUT = re.compile(r"server(-[\w-]+)?\.(log(\.1)?|lock|json|new)|\..*|.*\.part")
 _CATALOGUE = "catalog.db"
 
 

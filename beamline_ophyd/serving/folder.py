@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ FILES_VARIABLE = "BEAMLINE_FILES_FOLDER"
 
 # Tiled reads paths back out of URIs without unquoting them, so these would cut a path short.
 _UNSAFE_IN_URI = "?#$\\"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 # Four bytes more than the usual 32, because Tiled stores the first four in clear to find the key.
 _KEY_BYTES = 36
 
@@ -26,7 +28,7 @@ _SERVER_YAML = """\
 # Paths refer to the data folder, so that it can be moved; `beamline tiled` sets both variables.
 # Authentication is in the second file of this folder, which nobody else may read.
 catalog:
-  uri: "sqlite:///${BEAMLINE_TILED_FOLDER}/catalog.db"   # a facility: postgresql://...
+  uri: "sqlite:///${BEAMLINE_TILED_FOLDER}/catalog.db"   # a facility: docs/examples/facility
   writable_storage:                                      # where Tiled puts what runs contain
     - "${BEAMLINE_TILED_FOLDER}/arrays"
     - "duckdb:///${BEAMLINE_TILED_FOLDER}/tables.duckdb"
@@ -102,22 +104,46 @@ class DataFolder:
         The data folder; made with mode 0700 when missing.
     files : pathlib.Path, optional
         The folder of NXxas files that the server may read. By default ``root/files``.
+    name : str
+        Of one server among several over the same folder: each has its own log, lock and state,
+        while keys, configuration and arrays are common to them. Empty for a server alone.
     """
 
     root: Path
     files: Path
+    name: str = ""
 
     @classmethod
-    def at(cls, root: str | Path | None = None, files: str | Path | None = None) -> "DataFolder":
-        """Return the paths for a data folder, resolved, without touching the disk."""
+    def at(
+        cls,
+        root: str | Path | None = None,
+        files: str | Path | None = None,
+        name: str | None = None,
+    ) -> "DataFolder":
+        """Return the paths for a data folder, resolved, without touching the disk.
+
+        Raises
+        ------
+        ServerError
+            For a name that cannot be part of a file's name.
+        """
+        if name and not _NAME.fullmatch(name):
+            raise ServerError(
+                f"a server cannot be called {name!r}; allowed are up to 40 letters, digits, - and _"
+            )
         base = Path(root).expanduser().resolve() if root is not None else default_folder().resolve()
         nexus = Path(files).expanduser().resolve() if files is not None else base / "files"
-        return cls(base, nexus)
+        return cls(base, nexus, name or "")
 
     @property
     def config(self) -> Path:
         """Folder of configuration files, to be given to ``tiled serve config``."""
         return self.root / "config"
+
+    @property
+    def authentication(self) -> Path:
+        """The private one of the configuration files."""
+        return self.config / "20-authentication.yml"
 
     @property
     def arrays(self) -> Path:
@@ -127,25 +153,31 @@ class DataFolder:
     @property
     def log(self) -> Path:
         """What the server says."""
-        return self.root / "server.log"
+        return self._own("log")
 
     @property
     def lock(self) -> Path:
         """Locked by the process that serves this folder."""
-        return self.root / "server.lock"
+        return self._own("lock")
 
     @property
     def state(self) -> Path:
         """What the server that runs says about itself, as JSON."""
-        return self.root / "server.json"
+        return self._own("json")
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables that the configuration refers to."""
         return {FOLDER_VARIABLE: str(self.root), FILES_VARIABLE: str(self.files)}
 
-    def prepare(self) -> Keys:
+    def prepare(self, *, embedded: bool = True) -> Keys:
         """Make whatever is missing and return the keys.
+
+        Parameters
+        ----------
+        embedded : bool
+            Whether to write the configuration of a server with everything in this folder; not
+            wanted by one that has another.
 
         Raises
         ------
@@ -159,8 +191,9 @@ class DataFolder:
             self.files.mkdir(parents=True, exist_ok=True)
             for folder in (self.config, self.arrays):
                 folder.mkdir(mode=0o700, exist_ok=True)
-            _write_once(self.config / "10-server.yml", _SERVER_YAML)
-            private = self.config / "20-authentication.yml"
+            if embedded:
+                _write_once(self.config / "10-server.yml", _SERVER_YAML)
+            private = self.authentication
             _write_once(private, _AUTHENTICATION_YAML.format(secret=secrets.token_hex(32)))
             for role in ("writer", "reader"):
                 _write_once(self._key_file(role), secrets.token_hex(_KEY_BYTES) + "\n")
@@ -233,6 +266,9 @@ class DataFolder:
         finally:
             os.close(descriptor)
         return False
+
+    def _own(self, suffix: str) -> Path:
+        return self.root / f"server{'-' if self.name else ''}{self.name}.{suffix}"
 
     def _key_file(self, role: str) -> Path:
         return self.root / f"{role}.key"

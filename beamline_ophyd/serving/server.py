@@ -43,6 +43,11 @@ class TiledServer:
         :func:`~beamline_ophyd.serving.default_folder`.
     files : str or pathlib.Path, optional
         Folder of NXxas files that may be served. By default ``folder/files``.
+    config : str or pathlib.Path, optional
+        Configuration file to use instead of the one in the folder: PostgreSQL and Redis, for
+        example, as in ``docs/examples/facility/tiled.yml``.
+    name : str, optional
+        Of this server among several that share the folder and one such `config`.
     host : str
         Address to listen on; loopback by default.
     port : int
@@ -69,12 +74,15 @@ class TiledServer:
         folder: str | Path | None = None,
         *,
         files: str | Path | None = None,
+        config: str | Path | None = None,
+        name: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         public: bool = False,
         timeout: float = 60.0,
     ) -> None:
-        self.folder = DataFolder.at(folder, files)
+        self.folder = DataFolder.at(folder, files, name)
+        self.config = None if config is None else Path(config).expanduser().resolve()
         self.host = host
         self.port = port
         self.public = public
@@ -115,7 +123,7 @@ class TiledServer:
         if self.running:
             return self
         self._check_address()
-        self._keys = self.folder.prepare()
+        self._keys = self.folder.prepare(embedded=self.config is None)
         if self.public:
             logger.warning(
                 "Tiled will listen on %s: whoever reaches this address and has a key can read "
@@ -209,6 +217,8 @@ class TiledServer:
                     str(folder.files),
                     self.host,
                     str(self.port),
+                    str(self.config or ""),
+                    folder.name,
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -283,6 +293,8 @@ def serve_forever(
     folder: str | Path | None = None,
     *,
     files: str | Path | None = None,
+    config: str | Path | None = None,
+    name: str | None = None,
     host: str = "127.0.0.1",
     port: int = DEFAULT_PORT,
     public: bool = False,
@@ -292,7 +304,7 @@ def serve_forever(
 
     Parameters
     ----------
-    folder, files, host, port, public
+    folder, files, config, name, host, port, public
         As for :class:`TiledServer`.
     on_ready : callable, optional
         Called with the running server, for example to tell the user its address.
@@ -302,7 +314,9 @@ def serve_forever(
     ServerError
         When the server cannot start, or ends by itself.
     """
-    server = TiledServer(folder, files=files, host=host, port=port, public=public)
+    server = TiledServer(
+        folder, files=files, config=config, name=name, host=host, port=port, public=public
+    )
 
     signals = (signal.SIGINT, signal.SIGTERM)
 
