@@ -2,10 +2,10 @@
 
     python sample_judge.py SCANS.npz RESULTS.json
 
-SCANS holds `energy/STEM` and `mu/STEM`. RESULTS has for each stem larch's E0 of the whole and of
-what is below the main edge of an oxide ("onset"), in eV, and the distance of the first path in
-Angstrom. The paths are FEFF's for the crystal that the recipe names, but the fit starts 3 % away
-from their distances.
+SCANS holds `energy/STEM`, `mu/STEM` and `reference/STEM`, mu of the foil behind the sample. RESULTS
+has for each stem larch's E0 of the sample, of the foil and of what is below the main edge of an
+oxide ("onset"), in eV, and the distance of the first path in
+Angstrom. The paths are FEFF's for the recipe's crystal, but the fit starts 3 % away from them.
 """
 
 import json
@@ -78,6 +78,7 @@ for recipe in RECIPES:
     onset = find_e0(group.energy[begin], group.mu[begin])
     results[recipe.stem] = {
         "e0": float(group.e0),
+        "reference": float(find_e0(group.energy, scans[f"reference/{recipe.stem}"])),
         "onset": float(onset),
         "distance": float(distance),
     }

@@ -10,6 +10,7 @@ import pytest
 import xraydb
 from bluesky import RunEngine
 from bluesky import plan_stubs as bps
+from ophyd import EpicsSignal
 
 from beamline_ophyd import ScanData
 from beamline_ophyd.devices import SIMULATOR, load_beamline
@@ -37,6 +38,12 @@ def first_number(text):
     return float(text.split()[0])
 
 
+def tabulated(stem):
+    """Edge of the element, in eV."""
+    about = header(stem)
+    return xraydb.xray_edge(about["Element.symbol"], about["Element.edge"]).energy
+
+
 @pytest.fixture(scope="module")
 def python():
     return reference_python()
@@ -44,17 +51,20 @@ def python():
 
 @pytest.fixture(scope="module")
 def scans(ioc, python):
-    """Energy and mu of every sample, by the plan that users call."""
+    """Energy, mu of sample and foil of every sample, by the plan that users call."""
     beamline = load_beamline(SIMULATOR, P=ioc.prefix)
     engine = RunEngine({}, context_managers=[])
     beamline.connect(15)
     stage, energy, chambers = (beamline[name] for name in ("stage", "mono", "chambers"))
+    reference = EpicsSignal(f"{ioc.prefix}REF:NAME", name="reference", put_complete=True)
+    reference.wait_for_connection(timeout=15)
 
     def scan(stem):
         about = header(stem)
-        yield from bps.mv(stage, stem, beamline["simulation"].speed, FAST)
+        foil = f"{about['Element.symbol'].lower()}_foil"
+        yield from bps.mv(stage, stem, reference, foil, beamline["simulation"].speed, FAST)
         edge = f"{about['Element.symbol']}-{about['Element.edge']}"
-        detectors = [chambers.i0, chambers.it]
+        detectors = [chambers.i0, chambers.it, chambers.ir]
         yield from xafs_scan(detectors, energy.energy, edge, **GRID, shutter=beamline["shutter"])
 
     taken = {}
@@ -62,8 +72,9 @@ def scans(ioc, python):
         documents = []
         engine(scan(stem), lambda *pair, kept=documents: kept.append(pair))
         data = ScanData.from_documents(documents)
-        taken[stem] = data.energy, data.mu()[0]
+        taken[stem] = data.energy, data.mu()[0], data.mu("reference")[0]
     yield taken
+    reference.destroy()
     beamline.disconnect()
     engine.loop.call_soon_threadsafe(engine.loop.stop)
 
@@ -71,8 +82,12 @@ def scans(ioc, python):
 @pytest.fixture(scope="module")
 def judged(python, scans, tmp_path_factory):
     folder = tmp_path_factory.mktemp("samples")
-    given = {f"energy/{stem}": energy for stem, (energy, _) in scans.items()}
-    given |= {f"mu/{stem}": mu for stem, (_, mu) in scans.items()}
+    names = ("energy", "mu", "reference")
+    given = {
+        f"{name}/{stem}": values
+        for stem, columns in scans.items()
+        for name, values in zip(names, columns, strict=True)
+    }
     np.savez(folder / "scans.npz", **given)
     judge = Path(__file__).with_name("sample_judge.py")
     command = [str(python), str(judge), str(folder / "scans.npz"), str(folder / "found.json")]
@@ -82,25 +97,28 @@ def judged(python, scans, tmp_path_factory):
 
 
 @pytest.mark.parametrize("stem", LIBRARY)
-def test_a_scan_shows_edge_and_distance_of_the_recipe(stem, judged):
-    about = header(stem)
-    tabulated = xraydb.xray_edge(about["Element.symbol"], about["Element.edge"]).energy
-    shift = first_number(about["Simulation.edge_shift"])
-    assert judged[stem]["e0"] == pytest.approx(tabulated + shift, abs=2.0)
-    distance = first_number(about["Simulation.first_distance"])
+def test_a_scan_shows_the_published_edge_of_the_compound(stem, judged):
+    published = first_number(header(stem)["Simulation.published_edge"])
+    assert judged[stem]["e0"] == pytest.approx(published, abs=2.0)
+
+
+@pytest.mark.parametrize("stem", LIBRARY)
+def test_the_foil_counted_in_the_same_scan_is_at_the_tabulated_edge(stem, judged):
+    assert judged[stem]["reference"] == pytest.approx(tabulated(stem), abs=2.0)
+
+
+@pytest.mark.parametrize("stem", LIBRARY)
+def test_a_fit_finds_the_distance_of_the_recipe(stem, judged):
+    distance = first_number(header(stem)["Simulation.first_distance"])
     assert judged[stem]["distance"] == pytest.approx(distance, abs=0.05)
 
 
 @pytest.mark.parametrize("stem", [stem for stem in LIBRARY if stem.endswith("_foil")])
 def test_a_foil_is_at_the_tabulated_edge(stem, judged):
-    about = header(stem)
-    tabulated = xraydb.xray_edge(about["Element.symbol"], about["Element.edge"]).energy
-    assert judged[stem]["e0"] == pytest.approx(tabulated, abs=2.0)
+    assert judged[stem]["e0"] == pytest.approx(tabulated(stem), abs=2.0)
 
 
 @pytest.mark.parametrize("stem", ["fe2o3", "fe2o3_dilute", "feo", "nio"])
 def test_absorption_of_an_oxide_begins_at_the_tabulated_edge(stem, judged):
     """The main edge of an oxide is higher, but its 1s-3d peak is at the metal's edge."""
-    about = header(stem)
-    tabulated = xraydb.xray_edge(about["Element.symbol"], about["Element.edge"]).energy
-    assert judged[stem]["onset"] == pytest.approx(tabulated, abs=2.0)
+    assert judged[stem]["onset"] == pytest.approx(tabulated(stem), abs=2.0)

@@ -12,7 +12,7 @@ from .exafs import K_CONSTANT_EV_A2, Exafs, ExafsModel, fit_exafs, run_feff
 from .general_edge import GeneralEdge, general_near_edge
 from .measured import Spectrum, below_edge, edge_absorption, fine_structure, read_spectrum
 from .near_edge import FWHM_PER_SIGMA, STEP_EV, NearEdge, fit_near_edge
-from .recipes import Recipe
+from .recipes import PublishedEdge, Recipe
 
 __all__ = ["build_sample", "through_monochromator"]
 
@@ -134,7 +134,9 @@ def _fitted(
     return model.changed(temperature_k=recipe.temperature_k), near_edge, figures
 
 
-def _general(recipe: Recipe, edge_ev: float) -> tuple[ExafsModel, NearEdge, dict[str, str]]:
+def _general(
+    recipe: Recipe, edge_ev: float, rise_ev: float
+) -> tuple[ExafsModel, NearEdge, dict[str, str]]:
     """A general near edge, chi(k) as given."""
     assert isinstance(recipe.near_edge, GeneralEdge)
     near_edge = general_near_edge(
@@ -142,6 +144,7 @@ def _general(recipe: Recipe, edge_ev: float) -> tuple[ExafsModel, NearEdge, dict
         symbol=recipe.symbol,
         edge=recipe.edge,
         edge_ev=edge_ev,
+        rise_ev=rise_ev,
         resolution_fwhm_ev=resolution_fwhm_ev(edge_ev),
     )
     told = f"general shape, as no measured spectrum is at hand: {recipe.near_edge.source}"
@@ -210,9 +213,10 @@ def build_sample(recipe: Recipe, data: Path, target: Path) -> Path:
         The file written.
     """
     edge_ev = float(xraydb.xray_edge(recipe.symbol, recipe.edge).energy)
+    published = recipe.compound_edge or PublishedEdge(edge_ev, "the element's (xraydb, Elam)")
     exafs = Exafs(run_feff(recipe.crystal, recipe.edge, PATH_RADIUS))
     if isinstance(recipe.near_edge, GeneralEdge):
-        model, near_edge, figures = _general(recipe, edge_ev)
+        model, near_edge, figures = _general(recipe, edge_ev, published.energy_ev)
     else:
         spectrum = _read(recipe.near_edge, recipe, data, edge_ev)
         model, near_edge, figures = _fitted(recipe, exafs, spectrum, edge_ev)
@@ -220,6 +224,7 @@ def build_sample(recipe: Recipe, data: Path, target: Path) -> Path:
     chi = chi_of_energy(exafs, model, near_edge.e0_ev)
     mu = compose(recipe, energy, near_edge, chi(energy))
     shift = edge_shift_ev(energy, mu, edge_ev)
+    figures["Simulation.published_edge"] = f"{published.energy_ev:.1f} eV, {published.source}"
     figures["Simulation.edge_shift"] = f"{shift:.1f} eV, steepest rise from the tabulated edge"
     lines = _header(recipe, exafs, model, near_edge, figures)
     lines += ["#" + "-" * 40, "# energy mutrans"]

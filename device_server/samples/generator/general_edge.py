@@ -25,8 +25,6 @@ class GeneralEdge:
     ----------
     source
         Where the numbers come from, for the header.
-    shift_ev
-        Chemical shift: steepest rise above the tabulated edge.
     white_line
         Energy above the steepest rise, standard deviation and height.
     pre_peak
@@ -35,12 +33,17 @@ class GeneralEdge:
 
     source: str
     white_line: tuple[float, float, float]
-    shift_ev: float = 0.0
     pre_peak: tuple[float, float, float] | None = None
 
 
 def general_near_edge(
-    general: GeneralEdge, *, symbol: str, edge: str, edge_ev: float, resolution_fwhm_ev: float
+    general: GeneralEdge,
+    *,
+    symbol: str,
+    edge: str,
+    edge_ev: float,
+    rise_ev: float,
+    resolution_fwhm_ev: float,
 ) -> NearEdge:
     """Near edge whose steepest rise, as the monochromator shows it, is where it is said to be.
 
@@ -51,13 +54,15 @@ def general_near_edge(
     symbol, edge
         Absorber; the width of its core hole is that of the step.
     edge_ev
-        Tabulated edge.
+        Tabulated edge of the element.
+    rise_ev
+        Steepest rise of the compound; the chemical shift is what it is above `edge_ev`.
     resolution_fwhm_ev
         Of the monochromator, in eV.
     """
     half_width = 0.5 * float(xraydb.core_width(symbol, edge))
     rise = NearEdge(
-        edge_ev + general.shift_ev,
+        rise_ev,
         np.array([[0.0, half_width, 1.0]]),
         np.array([general.white_line]),
     )
@@ -68,5 +73,5 @@ def general_near_edge(
     peaks = [(centre - excess, sigma, height)]
     if general.pre_peak is not None:
         centre, sigma, height = general.pre_peak
-        peaks.append((centre - general.shift_ev, sigma, height))
+        peaks.append((centre + edge_ev - rise_ev, sigma, height))
     return NearEdge(rise.e0_ev, np.array([[-excess, half_width, 1.0]]), np.array(peaks), ONSET_EV)

@@ -7,7 +7,15 @@ from .exafs import ExafsModel
 from .general_edge import GeneralEdge
 from .structures import Crystal
 
-__all__ = ["RECIPES", "Recipe"]
+__all__ = ["RECIPES", "PublishedEdge", "Recipe"]
+
+
+@dataclass(frozen=True)
+class PublishedEdge:
+    """Where the edge of a compound is: the steepest rise of a published spectrum, in eV."""
+
+    energy_ev: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,8 @@ class Recipe:
         The same in words.
     symbol, edge
         Absorption edge.
+    compound_edge
+        That of the compound; None for a metal, whose edge is the tabulated one of its element.
     crystal
         Surroundings of the absorber.
     start
@@ -58,6 +68,7 @@ class Recipe:
     crystal: Crystal
     start: ExafsModel
     near_edge: str | GeneralEdge
+    compound_edge: PublishedEdge | None = None
     fit_exafs: bool = True
     calibrate: bool = True
     shift_ev: float = 0.0
@@ -105,16 +116,31 @@ CLOSE_PACKED = GeneralEdge("low first peak of a close-packed 3d metal", (16.0, 5
 
 #: 1s to 3d, at the metal's edge whatever the main edge does, and a white line above the main edge.
 DIVALENT_IRON = GeneralEdge(
-    "white line and 1s-3d peak of octahedral Fe(II), chemical shift assumed",
+    "white line and 1s-3d peak of octahedral Fe(II)",
     (5.5, 2.6, 0.55),
-    shift_ev=8.0,
     pre_peak=(0.5, 1.0, 0.035),
 )
 DIVALENT_NICKEL = GeneralEdge(
-    "white line and 1s-3d peak of octahedral Ni(II), chemical shift assumed",
+    "white line and 1s-3d peak of octahedral Ni(II)",
     (5.5, 2.4, 0.75),
-    shift_ev=12.0,
     pre_peak=(0.5, 1.0, 0.025),
+)
+
+WUSTITE_EDGE = PublishedEdge(
+    7122.9,
+    "FeO_rt_01.xdi of the XAS Data Library, APS 20-BM, 2001; a rise at 7118.4 eV is less steep",
+)
+HEMATITE_EDGE = PublishedEdge(
+    7125.6, "Fe2O3_rt_01.xdi of the XAS Data Library, APS 20-BM, 2001, an hour after FeO"
+)
+TENORITE_EDGE = PublishedEdge(
+    8983.5,
+    "CuO_tenorite_13K_01.xdi of the XAS Data Library; the Cu foil counted with it is at 8978.9 eV",
+)
+BUNSENITE_EDGE = PublishedEdge(
+    8345.0,
+    "NiO.prj of xraylarch's examples, NSLS X23A2, 2014; "
+    "the Ni foil counted with it is at 8333.0 eV",
 )
 
 HEMATITE = structures.corundum("Fe", 5.0356, 13.7489, 0.35534, 0.3056)
@@ -160,6 +186,7 @@ RECIPES: tuple[Recipe, ...] = (
         amount="3.5 mg/cm^2",
         symbol="Fe",
         edge="K",
+        compound_edge=HEMATITE_EDGE,
         crystal=HEMATITE,
         start=ExafsModel(0.8, -1.5, 0.0, 590.0, 300.0),
         near_edge="Fe2O3_rt_01.xdi",
@@ -177,6 +204,7 @@ RECIPES: tuple[Recipe, ...] = (
         amount="6 mg/cm^2",
         symbol="Cu",
         edge="K",
+        compound_edge=TENORITE_EDGE,
         crystal=structures.tenorite("Cu", 4.6837, 3.4226, 5.1288, 99.54, 0.4184),
         start=ExafsModel(0.85, 0.0, 0.0, 450.0, 13.0),
         near_edge="CuO_tenorite_13K_01.xdi",
@@ -248,6 +276,7 @@ RECIPES: tuple[Recipe, ...] = (
         amount="4 mg/cm^2",
         symbol="Fe",
         edge="K",
+        compound_edge=WUSTITE_EDGE,
         crystal=structures.rocksalt("Fe", "O", 4.307),
         start=ExafsModel(0.75, 0.0, 0.0, 480.0, 300.0),
         near_edge=DIVALENT_IRON,
@@ -262,6 +291,7 @@ RECIPES: tuple[Recipe, ...] = (
         amount="5 mg/cm^2",
         symbol="Ni",
         edge="K",
+        compound_edge=BUNSENITE_EDGE,
         crystal=structures.rocksalt("Ni", "O", 4.1771),
         start=ExafsModel(0.85, 0.0, 0.0, 560.0, 300.0),
         near_edge=DIVALENT_NICKEL,
@@ -277,6 +307,7 @@ RECIPES: tuple[Recipe, ...] = (
         amount="30 mg/cm^2 with 0.21 mg/cm^2 of Fe2O3",
         symbol="Fe",
         edge="K",
+        compound_edge=HEMATITE_EDGE,
         crystal=HEMATITE,
         start=ExafsModel(0.8, -1.5, 0.0, 590.0, 300.0),
         near_edge="Fe2O3_rt_01.xdi",
