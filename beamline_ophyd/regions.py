@@ -141,7 +141,10 @@ def _bound_ev(quantity: Any, e0_ev: float, number: int, what: str) -> float:
         raise GridError(f"region {number}: {what} {quantity!r} has k below 0; give it in eV")
     energy = float(k_to_energy(value, e0_ev)) if in_k else e0_ev + value
     if energy <= 0:
-        raise GridError(f"region {number}: {what} {quantity!r} is an energy of {energy:.1f} eV")
+        raise GridError(
+            f"region {number}: {what} {quantity!r} is an energy of {energy:.1f} eV; bounds are "
+            f"eV from E0, which is {e0_ev:.1f} eV"
+        )
     return energy
 
 

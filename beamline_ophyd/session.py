@@ -33,6 +33,7 @@ from beamline_ophyd.callbacks import (
     TimingMemory,
     WebView,
 )
+from beamline_ophyd.console import tell_errors_briefly
 from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
 from beamline_ophyd.serving import DataFolder
@@ -130,7 +131,8 @@ class Session:
         ValueError
             When no run, or more than one, is kept under it.
         """
-        found = sorted(self.journal.folder.glob(f"*{uid}*.jsonl"))
+        kept = sorted(self.journal.folder.glob("*.jsonl"))
+        found = [path for path in kept if uid and uid in path.stem]
         if len(found) != 1:
             raise ValueError(
                 f"{len(found)} runs in {self.journal.folder} are called {uid!r}; give the uid that "
@@ -346,6 +348,7 @@ def start(
         journal.preflight(num_points=points)
         writer.preflight({**engine.md, **expected, **run_md}, num_points=points)
 
+    tell_errors_briefly()
     if (gate := beamline.get("shutter")) is not None:
         plans.close_after_halt(engine, gate)
     engine.preprocessors += _wrappers(beamline, engine, check)

@@ -186,7 +186,7 @@ class DocumentWorker:
         if thread.is_alive():
             with self._cond:
                 left = self._accepted - self._handled
-            self.report("", f"not done within {timeout} s; {left} documents are left")
+            self.report("", f"not done within {timeout:.3g} s; {left} documents are left")
         return not thread.is_alive()
 
     def leave(self, timeout: float) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tqdm import tqdm
+from tqdm.utils import ObjectWrapper
 
 from beamline_ophyd.timing import in_words
 
@@ -99,7 +100,7 @@ class ScanProgress:
             total=total,
             desc=f"scan {doc.get('scan_id', '')}".strip(),
             unit="point",
-            file=out,
+            file=_AsItIsThen(out),
             bar_format=UNKNOWN if total is None else KNOWN,
         )
         self._tell_time_left()
@@ -109,3 +110,20 @@ class ScanProgress:
         if self._bar is not None:
             self._bar.close()
         self._bar = self._stream = self._left = None
+
+
+class _AsItIsThen(ObjectWrapper):
+    """A file whose `write` is looked up at each use.
+
+    tqdm keeps the one of the begin, which in IPython is the cell's own and of no use when a
+    paused scan is ended after the last cell.
+    """
+
+    def write(self, text: str) -> int:
+        return self._wrapped.write(text)
+
+    def __eq__(self, other: object) -> bool:
+        return self._wrapped is getattr(other, "_wrapped", other)
+
+    def __hash__(self) -> int:
+        return hash(self._wrapped)

@@ -11,6 +11,8 @@ from beamline_ophyd.grid import EnergyGrid
 from beamline_ophyd.metadata import CONTRACT_KEY, XAFSContract
 from beamline_ophyd.timing import Timing, in_words
 
+from ._checks import called
+
 __all__ = ["Preview", "preview", "preview_grid"]
 
 BARS = " ▁▂▃▄▅▆▇█"
@@ -104,6 +106,8 @@ def preview_grid(
     points : ndarray of int, optional
         Numbers of the points to measure where it is not all of them.
     """
+    if not isinstance(grid, EnergyGrid):
+        raise ValueError(f"grid is {grid!r}; give what energy_grid returns")
     numbers = np.arange(len(grid) * repeats) if points is None else points
     index = numbers % len(grid)
     timing = timing or Timing()
@@ -134,6 +138,10 @@ def preview(plan: MsgGenerator[Any], timing: Timing | None = None) -> Preview:
     >>> preview(scan).points
     21
     """
+    if not hasattr(plan, "send"):
+        raise ValueError(
+            f"plan is {called(plan)}; give the plan itself, such as preview(xafs_scan(...))"
+        )
     answer: Any = None
     pace: float | None = None
     try:

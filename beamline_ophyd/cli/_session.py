@@ -1,6 +1,5 @@
 """Commands that open a session at the keyboard."""
 
-import logging
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -101,7 +100,6 @@ def _open(
     from beamline_ophyd.devices import SIMULATOR
     from beamline_ophyd.session import start
 
-    logging.getLogger("bluesky").addFilter(_tell_briefly)
     session = start(prefix, folder=folder, devices=devices or SIMULATOR, **options)
     try:
         _interactive(session, command)
@@ -115,17 +113,6 @@ def _open(
             say(f"problem: {problem}")
 
 
-def _tell_briefly(record: logging.LogRecord) -> bool:
-    """Drop the traceback of a run that ended early: IPython shows it, an abort has none to show."""
-    from bluesky.utils import RequestAbort, RequestStop
-
-    if record.msg == "Run aborted" and record.exc_info:
-        asked = isinstance(record.exc_info[1], RequestAbort | RequestStop)
-        record.exc_info = None
-        return not asked
-    return True
-
-
 def _interactive(session: Any, command: str | None) -> None:
     import IPython
     from traitlets.config import Config
@@ -137,5 +124,6 @@ def _interactive(session: Any, command: str | None) -> None:
         f"RE, {', '.join(names)} and the plans are ready.\n"
         'Try   RE(xafs_scan([i0, it, ir], mono.energy, "Fe-K"))\n'
     )
+    config.InteractiveShellApp.extensions = ["beamline_ophyd.console"]
     arguments = [] if command is None else ["-c", command]
     IPython.start_ipython(argv=arguments, user_ns=session.namespace(), config=config)

@@ -40,6 +40,8 @@ def test_a_run_is_found_by_its_uid(begin):
     assert session.recorded(uid[:8]) == str(session.journal.path(uid))
     with pytest.raises(ValueError, match=r"0 runs in .* are called 'zzz'"):
         session.recorded("zzz")
+    with pytest.raises(ValueError, match=r"0 runs in .* are called ''"):
+        session.recorded("")
     resumed = xafs_scan(detectors, session.mono.energy, "Fe-K", repeats=2, **grid,
                         resume=session.recorded(uid))  # fmt: skip
     (second,) = session.RE(resumed)

@@ -42,6 +42,20 @@ def test_file_that_is_no_terminal_gets_no_bar():
     assert file.getvalue() == ""
 
 
+def test_bar_outlives_the_cell_that_began_it():
+    terminal = Terminal()
+    progress = ScanProgress(terminal)
+    whole = terminal.write
+    terminal.write = lambda text: whole(text) if alive else pytest.fail("the cell is over")
+    alive = True
+    progress("start", {"uid": "r", "num_points": 2})
+    progress("descriptor", {"uid": "d", "name": "primary"})
+    terminal.write, alive = whole, False
+    progress("event", {"descriptor": "d", "seq_num": 1, "data": {}, "time": 0.5})
+    progress("stop", {})
+    assert "1/2" in terminal.getvalue()
+
+
 @pytest.mark.parametrize("planned", ["all", [3, 4], 5.5, True, -1, None])
 def test_number_of_points_that_is_none(planned, caplog):
     terminal = Terminal()

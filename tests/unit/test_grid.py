@@ -145,6 +145,7 @@ def test_default_regions_stop_short_of_the_next_edge():
         ("Fe-K", {"bounds": [-10, 10], "steps": [-1]}, "region 1: step -1 is not positive"),
         ("Fe-K", {"bounds": [-10, 10], "steps": [0]}, "region 1: step 0 is not positive"),
         ("Fe-K", {"bounds": [-10, "-5k"], "steps": [1]}, "k below 0"),
+        (100, {"bounds": [-200, 5], "steps": [1]}, r"-100.0 eV; bounds are .* 100.0 eV"),
         ("Fe-K", {"bounds": [-10, 10], "steps": ["0.1k"]}, "below E0, where k is not"),
         ("Fe-K", {"bounds": [-10, 10, 5], "steps": [1, 1]}, "region 2 ends at"),
         ("Fe-K", {"bounds": [-10, 10]}, "bounds and steps belong together"),

@@ -88,3 +88,7 @@ def test_preview_of_what_is_no_spectrum(detectors):
 
     with pytest.raises(ValueError, match="count measures no spectrum"):
         preview(count(detectors))
+    with pytest.raises(ValueError, match=r"plan is 'Fe-K'; give the plan itself"):
+        preview("Fe-K")
+    with pytest.raises(ValueError, match=r"grid is 'Fe-K'; give what energy_grid returns"):
+        preview_grid("Fe-K")
