@@ -12,13 +12,15 @@ import numpy as np
 
 from .formats.definitions import check_definition
 from .formats.earlier import earlier_runs, look_in
+from .formats.entries import append_entry, sweep_path
 from .formats.hdf5 import replace_file, write_tree
 from .formats.journal import dumps, read_journal
 from .formats.measurement import MAPPING_EXAMPLE, Measurement, measurement, read_metadata
 from .formats.merging import merge, sweep_numbers
-from .formats.nexus import nexus_tree
-from .formats.nexus_read import read_earlier, read_run
-from .formats.points import missing_points
+from .formats.nexus_parts import ENTRY
+from .formats.nexus_read import read_earlier, read_run, read_sweep
+from .formats.nexus_sweeps import check_repeats, trees_of
+from .formats.points import missing_points, only_sweep
 from .formats.problems import OutputError, ReadError
 from .formats.run import Document, Run, RunBuilder, builder_from
 from .formats.spectrum import Spectrum
@@ -55,6 +57,9 @@ class ScanData:
         not say it: ``{"energy": "mono_energy", "i0": "I0", "itrans": "It"}``.
     earlier : tuple of Run
         The runs that this one continues, from the earliest on; see :meth:`joined`.
+    sweep : int, optional
+        Number of the sweep, from 1, of which the runs have the events only; see
+        :meth:`only_sweep`.
 
     Examples
     --------
@@ -74,6 +79,7 @@ class ScanData:
     run: Run = field(repr=False)
     mapping: Mapping[str, Any] | None = None
     earlier: tuple[Run, ...] = field(default=(), repr=False)
+    sweep: int | None = None
 
     @classmethod
     def from_documents(
@@ -122,7 +128,8 @@ class ScanData:
             Name of the entry, in a file of several; by default the one that the file names.
         """
         run, found = read_run(path, entry)
-        return cls(run, found if mapping is None else mapping, read_earlier(path, entry))
+        mapping = found if mapping is None else mapping
+        return cls(run, mapping, read_earlier(path, entry), read_sweep(path, entry))
 
     @classmethod
     def from_xdi(cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None) -> "ScanData":
@@ -131,8 +138,19 @@ class ScanData:
         return cls(run, found if mapping is None else mapping)
 
     @classmethod
-    def from_file(cls, path: str | Path, *, mapping: Mapping[str, Any] | None = None) -> "ScanData":
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        entry: str | None = None,
+        mapping: Mapping[str, Any] | None = None,
+    ) -> "ScanData":
         """Read a NeXus file, an XDI file or a journal, whichever it is.
+
+        Parameters
+        ----------
+        entry : str, optional
+            Name of the entry, in a NeXus file of several; by default the one that it names.
 
         Raises
         ------
@@ -142,7 +160,9 @@ class ScanData:
         with Path(path).open("rb") as file:
             begins = file.read(80)
         if begins.startswith(HDF5_SIGNATURE):
-            return cls.from_nexus(path, mapping=mapping)
+            return cls.from_nexus(path, entry=entry, mapping=mapping)
+        if entry is not None:
+            raise ReadError(f"{path} is no NeXus (HDF5) file, which alone has entries")
         if begins.lstrip(b"# \t").upper().startswith(b"XDI/"):
             return cls.from_xdi(path, mapping=mapping)
         if begins.startswith(b'{"name"'):
@@ -159,7 +179,7 @@ class ScanData:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ScanData):
             return NotImplemented
-        if len(self.earlier) != len(other.earlier):
+        if len(self.earlier) != len(other.earlier) or self.sweep != other.sweep:
             return False
         pairs = zip((*self.earlier, self.run), (*other.earlier, other.run), strict=True)
         return all(
@@ -189,6 +209,8 @@ class ScanData:
         runs, trouble = earlier_runs(self.run, lambda uid: known.get(uid, ()))
         if trouble:
             raise ValueError(trouble)
+        if self.sweep is not None:
+            runs = tuple(only_sweep(run, self.sweep) for run in runs)
         return replace(self, earlier=runs)
 
     @property
@@ -200,7 +222,7 @@ class ScanData:
         ValueError
             When the run has no contract.
         """
-        return missing_points((*self.earlier, self.run))
+        return missing_points((*self.earlier, self.run), self.sweep)
 
     @property
     def uid(self) -> str:
@@ -289,9 +311,38 @@ class ScanData:
         ValueError
             When the run is no absorption spectrum.
         """
-        what = self._spectrum_wanted()
-        numbers = sweep_numbers(self.run, what, self.earlier)
-        return [merge(self.run, what, self.earlier, sweep=number) for number in numbers]
+        what, numbers = self._spectrum_wanted(), self.sweep_numbers
+        return [merge(self.run, what, self.earlier, sweep=number - 1) for number in numbers]
+
+    @property
+    def sweep_numbers(self) -> list[int]:
+        """Numbers, from 1, of the sweeps that have a good point.
+
+        Raises
+        ------
+        ValueError
+            When the run is no absorption spectrum.
+        """
+        return [n + 1 for n in sweep_numbers(self.run, self._spectrum_wanted(), self.earlier)]
+
+    def only_sweep(self, number: int) -> "ScanData":
+        """The run with the events of one sweep only, to be looked at or written by itself.
+
+        Parameters
+        ----------
+        number : int
+            One of :attr:`sweep_numbers`.
+
+        Raises
+        ------
+        ValueError
+            When the run has no contract, or no good point in this sweep.
+        """
+        if number not in (there := self.sweep_numbers):
+            have = ", ".join(map(str, there)) or "none"
+            raise ValueError(f"sweep {number} of run {self.uid} has no point; there are {have}")
+        run, *earlier = (only_sweep(run, number) for run in (self.run, *self.earlier))
+        return replace(self, run=run, earlier=tuple(earlier), sweep=number)
 
     def _spectrum_wanted(self) -> Measurement:
         if self._measurement is None:
@@ -314,40 +365,53 @@ class ScanData:
         compression: int = 4,
         definition: str = "NXxas",
         external_links: bool = False,
+        repeats: str = "merged",
     ) -> Path:
         """Write the run as a NeXus file, NXxas where it is an absorption spectrum.
 
         Parameters
         ----------
-        mode : {"w-", "w"}
-            Refuse or replace an existing file.
+        mode : {"w-", "w", "a"}
+            Refuse an existing file, replace it, or add the run to it as a further entry.
         compression : int
             gzip level of large arrays, 0 for none.
-        definition, external_links
+        definition, external_links, repeats
             As for :class:`~beamline_ophyd.callbacks.NXxasWriter`.
+
+        Returns
+        -------
+        Path
+            The file of the whole run.
 
         Raises
         ------
         ValueError
-            For a mode or a definition that is not known.
+            For a mode, a definition or repeats that are not known.
         OutputError
             When the file exists and mode is "w-".
         OSError
             When it cannot be written.
         """
-        path = _free(path, mode)
+        path = Path(path) if mode == "a" else _free(path, mode)
         check_definition(definition)
-        written = dt.datetime.now().astimezone().isoformat()
-        tree = nexus_tree(
+        check_repeats(repeats, mode)
+        tree, sweeps = trees_of(
             self.run,
-            written=written,
+            repeats=repeats,
+            written=dt.datetime.now().astimezone().isoformat(),
             definition=definition,
             mapping=self.mapping,
             status=("unknown", "no stop document came"),
             earlier=self.earlier,
             external_links=external_links,
+            sweep=self.sweep,
         )
-        write_tree(path, tree, compression=compression)
+        if mode == "a" and path.exists():
+            append_entry(path, tree, ENTRY, compression=compression)
+            return path
+        places = {_free(sweep_path(path, number), mode): tree for number, tree in sweeps.items()}
+        for place, root in {**places, path: tree}.items():
+            write_tree(place, root, compression=compression)
         return path
 
     def to_xdi(

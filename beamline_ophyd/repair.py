@@ -7,8 +7,11 @@ from pathlib import Path
 
 from .data import ScanData
 from .formats.apart import salvage_files, validate_files
+from .formats.entries import SWEEP
 from .formats.hdf5 import move_to_free_name
 from .formats.names import safe_file_name
+from .formats.nexus_parts import ENTRY
+from .formats.nexus_read import entries_in
 from .formats.problems import ReadError
 from .formats.salvage import Salvage
 
@@ -18,6 +21,8 @@ PART_SUFFIX = ".part"
 DAMAGED_SUFFIX = ".damaged"
 
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_START_UID = re.compile(rb'"uid": ?"(' + _UUID.pattern + rb')"')
+"""As documents say whose they are; a run that another one only mentions is not meant."""
 
 
 @dataclass(frozen=True)
@@ -30,26 +35,32 @@ class Repair:
         The whole file.
     kept : Path or None
         Where the file is now that was there before; None when nothing had to be done.
-    source : Path or None
-        The journal that it was made from; None when from the file itself.
+    sources : tuple of Path
+        The journals that it was made from; none when from the file itself.
     points : int
-        Events of the primary stream.
+        Events of the primary streams.
     lost : tuple of str
         What could not be read, without a journal.
     """
 
     path: Path
     kept: Path | None
-    source: Path | None
+    sources: tuple[Path, ...]
     points: int
     lost: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Path | None:
+        """The first journal."""
+        return self.sources[0] if self.sources else None
 
 
 def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair:
     """Make a damaged or unfinished file whole.
 
-    The file that was there is kept beside it as ``NAME.damaged``. Not for a file that is
-    still being written.
+    The file that was there is kept beside it as ``NAME.damaged``. A file of several runs has
+    all of them again, and one with its sweeps as entries has these. Not for a file that is still
+    being written.
 
     Parameters
     ----------
@@ -71,48 +82,95 @@ def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair
         pass
     (problems,) = validate_files([path], application=False)
     if not unfinished and not problems:
-        return Repair(path, None, None, _points(ScanData.from_nexus(path)))
+        whole = [name for name in entries_in(path) if SWEEP not in name]
+        return Repair(
+            path, None, (), sum(_points(ScanData.from_nexus(path, entry=e)) for e in whole)
+        )
     (saved,) = salvage_files([path])
-    if isinstance(saved, Salvage):
-        found, lost = ScanData(saved.run), saved.lost
-    else:
-        found, lost = None, (str(saved),)
-    source = find_journal(path, journals, None if found is None else found.uid)
-    data = None if source is None else ScanData.from_journal(source)
-    # A journal is the whole run, unless its disk was full for longer than memory lasted.
-    if data is None or (found is not None and _events(found) > _events(data)):
-        if found is None:
-            raise ReadError(
-                f"nothing can be read from {path} ({lost[0]}), and no journal of its run is "
-                f"known; name its folder with --journals"
-            )
-        data, source = found, None
+    folders = list(journals)
+    parts = [] if isinstance(saved, ReadError) else [_best(one, path, folders) for one in saved]
+    parts = parts or _from_journals(path, folders)
+    if not parts:
+        raise ReadError(
+            f"nothing can be read from {path} ({saved}), and no journal of its run is "
+            f"known; name its folder with --journals"
+        )
     target = path.with_name(path.name.removesuffix(PART_SUFFIX))
     draft = path.with_name(f".{target.name}.repaired")
-    data.to_nexus(draft, mode="w")
+    repeats = "entries" if f"{ENTRY}{SWEEP}".encode() in path.read_bytes() else "merged"
+    draft.unlink(missing_ok=True)
+    for part in parts:
+        part.data.to_nexus(draft, mode="a", repeats=repeats)
     kept = move_to_free_name(path, path.with_name(path.name + DAMAGED_SUFFIX))
-    repaired = move_to_free_name(draft, target)
-    return Repair(repaired, kept, source, _points(data), () if source else lost)
+    return Repair(
+        move_to_free_name(draft, target),
+        kept,
+        tuple(part.source for part in parts if part.source is not None),
+        sum(_points(part.data) for part in parts),
+        tuple(lost for part in parts for lost in part.lost),
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One run of the repaired file, the journal that it is from, and what is lost."""
+
+    data: ScanData
+    source: Path | None = None
+    lost: tuple[str, ...] = ()
+
+
+def _best(saved: Salvage, path: Path, journals: list[str | Path]) -> _Part:
+    """A run from its journal, or from the file where that has more."""
+    found = ScanData(saved.run, earlier=saved.earlier, sweep=saved.sweep)
+    source = find_journal(path, journals, found.uid)
+    if source is not None:
+        data = ScanData.from_journal(source)
+        if saved.sweep is not None and saved.sweep in data.sweep_numbers:
+            data = data.only_sweep(saved.sweep)
+        # A journal is the whole run, unless its disk was full for longer than memory lasted.
+        is_same = data.uid == found.uid or not _UUID.fullmatch(found.uid.encode())
+        if is_same and _events(found) <= _events(data):
+            return _Part(data, source)
+    return _Part(found, None, saved.lost)
+
+
+def _from_journals(path: Path, journals: list[str | Path]) -> list[_Part]:
+    """The runs of a file that gives none itself, by their journals."""
+    places = _journals_named(path, journals, pattern=_START_UID)
+    places = places or _journals_named(path, journals)[:1]
+    found = {source: ScanData.from_journal(source) for source in places}
+    continued = {run.uid for data in found.values() for run in data.earlier}
+    return [_Part(data, at) for at, data in found.items() if data.uid not in continued]
 
 
 def find_journal(
     path: str | Path, journals: Iterable[str | Path], uid: str | None = None
 ) -> Path | None:
     """The journal of a file's run, whose `uid` a file that cannot be read names in its bytes."""
-    folders = []
-    for place in map(Path, journals):
-        if place.is_file():
-            return place
-        folders.append(place)
-    if not folders:
-        return None
-    named = (found.decode() for found in _UUID.findall(Path(path).read_bytes()))
+    return next(iter(_journals_named(path, journals, uid)), None)
+
+
+def _journals_named(
+    path: str | Path,
+    journals: Iterable[str | Path],
+    uid: str | None = None,
+    *,
+    pattern: re.Pattern[bytes] = _UUID,
+) -> list[Path]:
+    """Journals that are given, and those in folders that are given of the runs in a file."""
+    places = list(map(Path, journals))
+    found = [place for place in places if place.is_file()]
+    folders = [place for place in places if not place.is_file()]
+    if found or not folders:
+        return found
+    named = (found.decode() for found in pattern.findall(Path(path).read_bytes()))
     for each in [uid] if uid else dict.fromkeys(named):
         for folder in folders:
             journal = folder / f"{safe_file_name(each)}.jsonl"
             if journal.is_file():
-                return journal
-    return None
+                found.append(journal)
+    return found
 
 
 def _points(data: ScanData) -> int:

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import io
+import logging
 import time
 import uuid
 from collections.abc import Mapping
@@ -14,13 +15,15 @@ import h5py
 import numpy as np
 
 from .formats.arrays import run_from_columns
+from .formats.definitions import check_definition
 from .formats.entries import free_entry_name, moved
 from .formats.hdf5 import replace_file
 from .formats.names import safe_nexus_name
 from .formats.nexus import nexus_tree
 from .formats.nexus_parts import ENTRY, fields_of
 from .formats.problems import OutputError, ReadError
-from .formats.tree import Group, TreeWriter
+from .formats.run import Run
+from .formats.tree import Field, Group, TreeWriter
 from .formats.xdi_dictionary import FAMILIES
 from .metadata import CHANNELS, CONTRACT_KEY, Roles
 
@@ -33,6 +36,8 @@ _UNDERSTOOD = frozenset(
      "is_experimental", CONTRACT_KEY, "sample", "sample_name", *FAMILIES)
 )  # fmt: skip
 """Words of a start document that have fields of their own."""
+
+logger = logging.getLogger(__name__)
 
 
 class NeXusWriter:
@@ -49,6 +54,9 @@ class NeXusWriter:
         Refuse an existing file, replace it, or add entries to it.
     compression : int
         gzip level of arrays of more than 64 kB, 0 (none) to 9.
+    definition : str
+        Application definition of absorption spectra: NXxas, or one of the drafts NXxas_trans,
+        NXxas_tfy, NXxas_pfy, NXxas_tey and NXxas_herfd.
 
     Raises
     ------
@@ -74,11 +82,19 @@ class NeXusWriter:
     'entry'
     """
 
-    def __init__(self, path: str | Path, mode: str = "w-", *, compression: int = 4) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        mode: str = "w-",
+        *,
+        compression: int = 4,
+        definition: str = "NXxas",
+    ) -> None:
         if mode not in MODES:
             raise ValueError(f"mode is {mode!r}; give one of {', '.join(map(repr, MODES))}")
         if isinstance(compression, bool) or compression not in range(10):
             raise ValueError(f"compression is {compression!r}; give a gzip level, 0 (none) to 9")
+        check_definition(definition)
         self.path = Path(path).expanduser().absolute()
         if mode == "w-" and self.path.exists():
             raise OutputError(
@@ -89,6 +105,7 @@ class NeXusWriter:
                 f"folder {self.path.parent} does not exist; create it or give another"
             )
         self._compression = compression
+        self._definition = definition
         self._metadata: dict[str, Any] = {}
         self._image = io.BytesIO()
         self._dirty = not (mode == "a" and self.path.exists())
@@ -159,6 +176,7 @@ class NeXusWriter:
         mapping: Mapping[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         name: str | None = None,
+        definition: str | None = None,
     ) -> str:
         """Write one scan as an entry.
 
@@ -175,6 +193,8 @@ class NeXusWriter:
             As :meth:`add_metadata`, for this scan alone.
         name : str, optional
             Of the entry; by default the next free one of entry, entry_1, ...
+        definition : str, optional
+            For this scan alone, instead of the writer's.
 
         Returns
         -------
@@ -184,8 +204,9 @@ class NeXusWriter:
         Raises
         ------
         ValueError
-            For columns of different lengths, a mapping to columns that are not there, or a
-            name that is taken; nothing is written then.
+            For columns of different lengths, a mapping to columns that are not there, a
+            name that is taken, or a spectrum that does not fit the definition that is asked
+            for; nothing is written then.
         """
         if not columns:
             raise ValueError("no columns; give at least one name with its values")
@@ -199,9 +220,8 @@ class NeXusWriter:
         if roles is not None:
             units = {str(roles["energy"]): "eV", **units}
         run = run_from_columns(self._start(values, metadata or {}), values, units, source="array")
-        written = dt.datetime.now().astimezone().isoformat()
-        tree = moved(nexus_tree(run, written=written, mapping=roles), ENTRY, wanted)
-        tree = _with_metadata(tree, wanted, run.start)
+        tree = _tree(run, roles, definition or self._definition)
+        tree = _with_metadata(moved(tree, ENTRY, wanted), wanted, run.start)
         default = self._file.attrs.get("default", wanted)
         root = Group(tree.nx_class, tree.items, {**tree.attrs, "default": default})
         try:
@@ -220,6 +240,23 @@ class NeXusWriter:
         start = {"uid": str(uuid.uuid4()), "time": time.time(), "plan_name": "arrays"}
         hints = {"dimensions": [[[axis], "primary"]]}
         return {**start, "num_points": len(columns[axis]), "hints": hints, **words}
+
+
+def _tree(run: Run, roles: Mapping[str, Any] | None, definition: str) -> Group:
+    """The tree of a run; what is odd in it is logged, and another definition is an error."""
+    check_definition(definition)
+    written = dt.datetime.now().astimezone().isoformat()
+    trouble: list[str] = []
+    tree = nexus_tree(
+        run, written=written, mapping=roles, definition=definition, report=trouble.append
+    )
+    entry: Any = tree.items[ENTRY]
+    meant = roles is not None and definition != "NXxas"
+    if meant and entry.items.get("definition") != Field(definition):
+        raise ValueError("; ".join(trouble))
+    for words in trouble:
+        logger.warning("%s", words)
+    return tree
 
 
 def _merge(words: dict[str, Any], given: Mapping[str, Any]) -> None:

@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from beamline_ophyd.formats.earlier import Looker, earlier_runs
-from beamline_ophyd.formats.entries import append_entry
-from beamline_ophyd.formats.hdf5 import MemoryFile, move_to_free_name, replace_file
-from beamline_ophyd.formats.nexus import nexus_tree
+from beamline_ophyd.formats.entries import append_entry, sweep_path
+from beamline_ophyd.formats.hdf5 import (
+    MemoryFile,
+    move_to_free_name,
+    replace_file,
+    write_tree,
+)
 from beamline_ophyd.formats.nexus_parts import ENTRY
+from beamline_ophyd.formats.nexus_sweeps import trees_of
 from beamline_ophyd.formats.run import Run, RunBuilder
 from beamline_ophyd.formats.tree import Group
 
@@ -39,12 +44,15 @@ class LiveFile:
     dirty: bool = False
     ended: bool = False
     look: Looker | None = None
+    sweep_files: list[Path] = field(default_factory=list)
     _earlier: tuple[Run, ...] = ()
     _trouble: str | None = None
     _builder: RunBuilder = field(default_factory=RunBuilder)
     _file: MemoryFile | None = None
     _tree: Group = field(default_factory=lambda: Group("NXroot"))
+    _sweeps: dict[int, Group] = field(default_factory=dict)
     _part: Path | None = None
+    _finished: Path | None = None
     _size: int = 0
     _written: str = field(default_factory=lambda: dt.datetime.now().astimezone().isoformat())
 
@@ -116,20 +124,17 @@ class LiveFile:
             When it cannot be written, or what is to be added to is no HDF5 file; what is on
             disk stays.
         """
-        part = self._write(status, last=True)
-        if self.style.append and self.final.exists():
-            append_entry(self.final, self._tree, ENTRY, compression=self.style.compression)
-            part.unlink()
-            path = self.final
-        elif self.style.overwrite or self.style.append:
-            part.replace(self.final)
-            path = self.final
-        else:
-            path = move_to_free_name(part, self.final)
-        self._part = None
-        self.dirty = False
-        self.release()
-        return path
+        if self._finished is None:
+            self._finished = self._named(self._write(status, last=True))
+            self._part = None
+            self.dirty = False
+            self.release()
+        # One by one, so that trying again does not write any of them a second time.
+        while self._sweeps:
+            number, tree = next(iter(self._sweeps.items()))
+            self.sweep_files.append(self._sweep_file(self._finished, number, tree))
+            del self._sweeps[number]
+        return self._finished
 
     def release(self) -> None:
         """Give back the memory of the file."""
@@ -137,11 +142,33 @@ class LiveFile:
             self._file.close()
             self._file = None
 
+    def _named(self, part: Path) -> Path:
+        """Give the finished file its name."""
+        if self.style.append and self.final.exists():
+            append_entry(self.final, self._tree, ENTRY, compression=self.style.compression)
+            part.unlink()
+            return self.final
+        if self.style.overwrite or self.style.append:
+            part.replace(self.final)
+            return self.final
+        return move_to_free_name(part, self.final)
+
+    def _sweep_file(self, whole: Path, number: int, tree: Group) -> Path:
+        path = sweep_path(whole, number)
+        if self.style.overwrite:
+            write_tree(path, tree, compression=self.style.compression)
+            return path
+        draft = path.with_name(f".{path.name}{PART_SUFFIX}")
+        write_tree(draft, tree, compression=self.style.compression)
+        return move_to_free_name(draft, path)
+
     def _write(self, status: tuple[str, str], *, last: bool) -> Path:
         run = self._builder.snapshot()
         self._join(run, last=last)
-        tree = nexus_tree(
+        repeats = self.style.repeats
+        tree, self._sweeps = trees_of(
             run,
+            repeats="merged" if repeats == "files" and not last else repeats,
             written=self._written,
             definition=self.style.definition,
             mapping=self.style.mapping,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from beamline_ophyd.formats.definitions import check_definition
+from beamline_ophyd.formats.nexus_sweeps import check_repeats
 from beamline_ophyd.metadata import Roles
 
 __all__ = ["Style"]
@@ -22,6 +23,7 @@ class Style:
     overwrite: bool = False
     external_links: bool = False
     append: bool = False
+    repeats: str = "merged"
 
     @classmethod
     def checked(
@@ -31,6 +33,7 @@ class Style:
         definition: str,
         mapping: Mapping[str, Any] | None,
         external_links: bool = False,
+        repeats: str = "merged",
     ) -> "Style":
         """Style from options as a user gives them.
 
@@ -44,6 +47,7 @@ class Style:
         if isinstance(compression, bool) or compression not in range(10):
             raise ValueError(f"compression is {compression!r}; give a gzip level, 0 (none) to 9")
         check_definition(definition)
+        check_repeats(repeats, mode)
         if mapping is not None:
             Roles(**{role: key for role, key in mapping.items() if role != "mode"})
         return cls(
@@ -53,4 +57,5 @@ class Style:
             overwrite=mode == "w",
             external_links=external_links,
             append=mode == "a",
+            repeats=repeats,
         )

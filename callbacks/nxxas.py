@@ -85,6 +85,11 @@ class NXxasWriter:
     mapping : mapping, optional
         Role to data key, and ``mode``, for absorption runs of plans that say neither:
         ``{"energy": "mono_energy", "i0": "I0", "itrans": "It"}``.
+    repeats : {"merged", "entries", "files"}
+        What becomes of the sweeps of a spectrum beside their merge, which is the entry that a
+        program opens by itself: nothing, or an entry ``entry_sweep_1``, ... each in the same
+        file, there as soon as it has a point, or at the end of the run a file
+        ``NAME_sweep_1.nxs``, ... each.
     external_links : bool
         Whether to link to data in other HDF5 files, such as the images of an area detector.
         They are named in any case. The Tiled server of this project refuses files that hold
@@ -104,6 +109,8 @@ class NXxasWriter:
     ----------
     files : dict
         Run uid to the path of its finished file.
+    sweep_files : dict
+        Run uid to the paths of the files of its sweeps, where `repeats` is "files".
 
     Examples
     --------
@@ -127,6 +134,7 @@ class NXxasWriter:
         flush_interval: float = 0.5,
         definition: str = "NXxas",
         mapping: Mapping[str, Any] | None = None,
+        repeats: str = "merged",
         external_links: bool = False,
         join: bool = True,
         journal: Journal | None = None,
@@ -134,8 +142,9 @@ class NXxasWriter:
     ) -> None:
         self.folder = Path(folder).expanduser().absolute()
         self.files: dict[str, Path] = {}
+        self.sweep_files: dict[str, tuple[Path, ...]] = {}
         self._names = FileNames(template)
-        self._style = Style.checked(mode, compression, definition, mapping, external_links)
+        self._style = Style.checked(mode, compression, definition, mapping, external_links, repeats)
         self._journal = journal
         folders = [self.folder] if journal is None else [self.folder, journal.folder]
         self._look = look_in(folders) if join else None
@@ -276,6 +285,8 @@ class NXxasWriter:
         self._retry_journal()
         self._live.pop(run)
         self.files[run] = path
+        if live.sweep_files:
+            self.sweep_files[run] = tuple(live.sweep_files)
         logger.info("NXxas writer: %s, %d points", path, live.points)
         if self._on_file is not None:
             try:
@@ -357,7 +368,7 @@ def rebuild(journal_path: str | Path, folder: str | Path, **options: Any) -> Pat
         Where the file goes.
     **options
         ``template``, ``mode``, ``compression``, ``definition``, ``mapping``,
-        ``external_links``, ``join`` of :class:`NXxasWriter`.
+        ``repeats``, ``external_links``, ``join`` of :class:`NXxasWriter`.
 
     Returns
     -------
@@ -378,6 +389,7 @@ def rebuild(journal_path: str | Path, folder: str | Path, **options: Any) -> Pat
         options.pop("definition", "NXxas"),
         options.pop("mapping", None),
         options.pop("external_links", False),
+        options.pop("repeats", "merged"),
     )
     look = look_in([folder, journal.parent]) if options.pop("join", True) else None
     if options:

@@ -12,6 +12,14 @@ from ._app import Json, app, say
 __all__ = []
 
 
+class Repeats(StrEnum):
+    """What becomes of the sweeps of a spectrum."""
+
+    merged = "merged"
+    entries = "entries"
+    files = "files"
+
+
 class Form(StrEnum):
     """What a run can be exported as."""
 
@@ -42,6 +50,19 @@ Roles = Annotated[
 ]
 
 
+Definition = Annotated[
+    str,
+    typer.Option(help="For NXxas: application definition, such as NXxas_trans or NXxas_tfy."),
+]
+Sweeps = Annotated[
+    Repeats,
+    typer.Option(
+        help="For NXxas: the sweeps of a spectrum only merged, or each an entry of the file too, "
+        "or a file of its own."
+    ),
+]
+
+
 @app.command()
 def export(
     run: Annotated[str, typer.Argument(help="NeXus file, XDI file, journal, or uid of a run.")],
@@ -55,6 +76,14 @@ def export(
             "--merged", help="For tables: the spectrum of all sweeps with mu, not every event."
         ),
     ] = False,
+    entry: Annotated[
+        str | None, typer.Option(help="Entry to take, of a NeXus file with several.")
+    ] = None,
+    sweep: Annotated[
+        int | None, typer.Option(help="Only this sweep of a spectrum, from 1.", min=1)
+    ] = None,
+    definition: Definition = "NXxas",
+    repeats: Sweeps = Repeats.merged,
     role: Roles = None,
     metadata: Annotated[
         list[str] | None,
@@ -71,14 +100,27 @@ def export(
 ) -> None:
     """Write a run, from a file, its journal or Tiled, as a file of another form."""
     from beamline_ophyd.callbacks._naming import FileNames
+    from beamline_ophyd.formats.entries import sweep_path
     from beamline_ophyd.serving.lookup import find_run
 
-    data = find_run(run, folder=folder, journals=journals, uri=uri, mapping=pairs(role, "--role"))
+    data = find_run(
+        run,
+        folder=folder,
+        journals=journals,
+        uri=uri,
+        mapping=pairs(role, "--role"),
+        entry=entry,
+    )
+    if sweep is not None:
+        data = data.only_sweep(sweep)
     suffix = {"nxxas": ".nxs"}.get(to.value, f".{to.value}")
-    path = out / FileNames(suffix=suffix).path(data.run.start) if out.is_dir() else out
+    path = out
+    if out.is_dir():
+        path = out / FileNames(suffix=suffix).path(data.run.start)
+        path = path if data.sweep is None else sweep_path(path, data.sweep)
     mode = "w" if force else "w-"
     if to is Form.nxxas:
-        path = data.to_nexus(path, mode=mode)
+        path = data.to_nexus(path, mode=mode, definition=definition, repeats=repeats.value)
     elif to is Form.xdi:
         path = data.to_xdi(path, mode=mode, metadata=families(metadata))
     elif to is Form.csv:
@@ -151,12 +193,15 @@ def replay(
         Path | None,
         typer.Option(help="Write the run's NXxas file into this folder, and leave Tiled alone."),
     ] = None,
+    definition: Definition = "NXxas",
+    repeats: Sweeps = Repeats.merged,
 ) -> None:
     """Put a journal's runs into Tiled, or a file; what Tiled holds complete is left alone."""
     if files is not None:
         from beamline_ophyd.callbacks.nxxas import rebuild
 
-        say(f"{rebuild(journal, files)} is written")
+        path = rebuild(journal, files, definition=definition, repeats=repeats.value)
+        say(f"{path} is written")
         return
     from beamline_ophyd.serving import connect
     from beamline_ophyd.serving.runs import replay as put
@@ -189,7 +234,8 @@ def repair(
     if done.kept is None:
         say(f"{file}: nothing to repair, {done.points} points")
     else:
-        source = f"the journal {done.source}" if done.source else "what the file still held"
+        named = " and ".join(map(str, done.sources))
+        source = f"the journal {named}" if named else "what the file still held"
         say(f"{done.path}: {done.points} points, from {source}; before: {done.kept}")
     for path in done.lost:
         say(f"lost: {path}")

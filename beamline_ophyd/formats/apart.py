@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .journal import dumps, loads
 from .problems import Problem, ReadError
-from .run import RunBuilder
+from .run import Document, Run, RunBuilder
 from .salvage import Salvage, salvage
 from .validate import validate_file
 
@@ -42,15 +42,16 @@ def validate_files(paths: Sequence[str | Path], *, application: bool = True) -> 
     ]
 
 
-def salvage_files(paths: Sequence[str | Path]) -> list[Salvage | ReadError]:
+def salvage_files(paths: Sequence[str | Path]) -> list[list[Salvage] | ReadError]:
     """What damaged files still hold, see :func:`~beamline_ophyd.formats.salvage.salvage`.
 
     Returns
     -------
-    list of Salvage or ReadError
-        One a file: what it holds, or why it gives nothing.
+    list
+        For each file its runs, as a list of Salvage, or the ReadError that tells why it gives
+        nothing.
     """
-    found: list[Salvage | ReadError] = []
+    found: list[list[Salvage] | ReadError] = []
     for path, answer in _answers("salvage", paths):
         if isinstance(answer, str):
             found.append(ReadError(f"{path} {answer}"))
@@ -59,11 +60,25 @@ def salvage_files(paths: Sequence[str | Path]) -> list[Salvage | ReadError]:
         if "error" in said:
             found.append(ReadError(said["error"]))
             continue
-        builder = RunBuilder()
-        for name, doc in said["documents"]:
-            builder.add(name, doc)
-        found.append(Salvage(builder.snapshot(), tuple(said["lost"])))
+        found.append(
+            [
+                Salvage(
+                    _run(one["documents"]),
+                    tuple(one["lost"]),
+                    tuple(map(_run, one["earlier"])),
+                    one["sweep"],
+                )
+                for one in said["runs"]
+            ]
+        )
     return found
+
+
+def _run(documents: Iterable[Document]) -> Run:
+    builder = RunBuilder()
+    for name, doc in documents:
+        builder.add(name, doc)
+    return builder.snapshot()
 
 
 def _answers(task: str, paths: Sequence[str | Path]) -> list[tuple[str | Path, bytes | str]]:
@@ -90,9 +105,17 @@ def _validated(path: str, *, application: bool) -> str:
 
 def _salvaged(path: str) -> str:
     try:
-        found = salvage(path)
         # Values in a code that they are not in show only when the documents are made.
-        return dumps({"documents": list(found.run.documents()), "lost": found.lost})
+        runs = [
+            {
+                "documents": list(one.run.documents()),
+                "lost": one.lost,
+                "earlier": [list(run.documents()) for run in one.earlier],
+                "sweep": one.sweep,
+            }
+            for one in salvage(path)
+        ]
+        return dumps({"runs": runs})
     except Exception as error:  # h5py raises all kinds on damaged files
         return dumps({"error": str(error)})
 

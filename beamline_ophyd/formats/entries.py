@@ -3,13 +3,17 @@
 import io
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import h5py
 
 from .hdf5 import replace_file
 from .tree import ExternalLink, Field, Group, Link, TreeWriter
 
-__all__ = ["append_entry", "free_entry_name", "moved"]
+__all__ = ["SWEEP", "append_entry", "free_entry_name", "moved", "sweep_path"]
+
+SWEEP = "_sweep_"
+"""Between the name of an entry and the number of one of its sweeps: entry_sweep_2."""
 
 
 def free_entry_name(taken: Iterable[str], base: str = "entry") -> str:
@@ -26,8 +30,17 @@ def free_entry_name(taken: Iterable[str], base: str = "entry") -> str:
     return name
 
 
+def sweep_path(path: Path, number: int) -> Path:
+    """The file of a sweep, beside that of the whole run.
+
+    >>> sweep_path(Path("Fe.nxs"), 2).name
+    'Fe_sweep_2.nxs'
+    """
+    return path.with_name(f"{path.stem}{SWEEP}{number}{path.suffix}")
+
+
 def append_entry(path: Path, root: Group, name: str, *, compression: int = 4) -> str:
-    """Add the entry of a tree to a file, which is replaced as a whole.
+    """Add the entry of a tree, and those of its sweeps, to a file, which is replaced as a whole.
 
     Parameters
     ----------
@@ -60,9 +73,14 @@ def append_entry(path: Path, root: Group, name: str, *, compression: int = 4) ->
 
 
 def moved(root: Group, old: str, new: str) -> Group:
-    """A root whose entry `old` is called `new`, with all links into it."""
-    items = {(new if name == old else name): node for name, node in root.items.items()}
-    return _relinked(Group(root.nx_class, items, root.attrs), f"/{old}", f"/{new}")
+    """A root whose entry `old` is called `new`, with its sweeps and all links in them."""
+    items: dict[str, Any] = {}
+    for name, node in root.items.items():
+        is_own = name == old or name.startswith(old + SWEEP)
+        wanted = new + name.removeprefix(old) if is_own else name
+        is_group = isinstance(node, Group)
+        items[wanted] = _relinked(node, f"/{name}", f"/{wanted}") if is_group else node
+    return Group(root.nx_class, items, root.attrs)
 
 
 def _relinked(group: Group, old: str, new: str) -> Group:

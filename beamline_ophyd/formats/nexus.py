@@ -9,7 +9,10 @@ included, stays in the collection ``bluesky``.
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from beamline_ophyd.metadata import RunMetadata
 
@@ -55,6 +58,7 @@ def nexus_tree(
     report: Callable[[str], None] = logger.warning,
     earlier: Sequence[Run] = (),
     external_links: bool = False,
+    sweep: int | None = None,
 ) -> Group:
     """The whole tree of a file with one run, from the root.
 
@@ -79,16 +83,22 @@ def nexus_tree(
         The runs that this one continues, from the earliest on: their points join its spectrum.
     external_links : bool
         Whether data in other HDF5 files are linked to; the files are named in any case.
+    sweep : int, optional
+        Number of a sweep, from 1, of which `run` and `earlier` have the events only.
     """
     part = OptionalParts(report)
     about = read_metadata(run.start)[0]
     items: dict[str, Any] = {"title": text(run.uid)}
-    items |= part.made("the header", lambda: header(run, _title(run, about))) or {}
+    title = _title(run, about)
+    headed = run if sweep is None else _as_sweep(run, tuple(earlier), about, sweep, title)
+    items |= part.made("the header", lambda: header(headed, title)) or {}
     items |= part.made("users", lambda: users(run.start)) or {}
     if found := part.made("sample", lambda: sample(about.families.get("Sample", {}), run.start)):
         items["sample"] = found
     instrument = Instrument(run, about, part, external_links)
-    items |= _content(run, tuple(earlier), about, mapping, definition, written, instrument, part)
+    items |= _content(
+        run, tuple(earlier), about, mapping, definition, written, instrument, part, sweep
+    )
     items |= part.made("baseline and monitors", lambda: logs(run)) or {}
     families: dict[str, Any] = {}
     for family, values in about.families.items():
@@ -97,7 +107,7 @@ def nexus_tree(
             families[family] = Group("NXcollection", fields)
     if families:
         items["xdi"] = Group("NXcollection", families)
-    items["bluesky"] = bluesky_collection(run, status)
+    items["bluesky"] = bluesky_collection(run, status, sweep)
     if earlier:
         parts = {
             f"run_{count}": bluesky_collection(r, ("unknown", "no stop document came"))
@@ -121,13 +131,14 @@ def _content(
     written: str,
     instrument: Instrument,
     part: OptionalParts,
+    sweep: int | None,
 ) -> dict[str, Any]:
     """What the run measured, by the first kind of file that fits it."""
     what = part.made("the measurement", lambda: measurement(run, mapping, part.report))
     title = _title(run, about)
     if what is not None:
         absorption = Absorption(
-            run, earlier, about, what, definition, written, title, instrument, part
+            run, earlier, about, what, definition, written, title, instrument, part, sweep
         )
         if (spectrum := part.made("the spectrum", absorption.items)) is not None:
             return spectrum
@@ -145,6 +156,29 @@ def _content(
         "data", lambda: plain_data(run, ENTRY)
     )
     return items if data is None else {**items, "data": data}
+
+
+def _as_sweep(
+    run: Run, earlier: tuple[Run, ...], about: RunMetadata, sweep: int, title: str
+) -> Run:
+    """The run with what the header of a sweep says: the times of its events, and its place."""
+    contract = about.xafs
+    of = "" if contract is None else f" of {contract.repeats}"
+    title = f"{run.start.get('title') or title}, sweep {sweep}{of}"
+    ended, began = [], []
+    for stream in (r.streams.get("primary") for r in (*earlier, run)):
+        if stream is None:
+            continue
+        dwell = "" if contract is None else contract.roles.dwell
+        counted_s = stream.columns[dwell] if dwell in stream.scalars else np.zeros(len(stream))
+        ended += stream.time.tolist()
+        began += (stream.time - np.nan_to_num(counted_s)).tolist()
+    ended, began = (np.asarray(t)[np.isfinite(t)] for t in (ended, began))
+    start, stop = {**run.start, "title": title}, run.stop
+    if len(began) and len(ended):
+        start["time"] = float(began.min())
+        stop = None if stop is None else {**stop, "time": float(ended.max())}
+    return replace(run, start=start, stop=stop)
 
 
 def _title(run: Run, about: RunMetadata) -> str:

@@ -187,7 +187,7 @@ def sample(about: Mapping[str, Any], start: Mapping[str, Any]) -> Group:
     return Group("NXsample", items)
 
 
-def _outcome(run: Run, unfinished: tuple[str, str]) -> dict[str, Field]:
+def _outcome(run: Run, unfinished: tuple[str, str], sweep: int | None) -> dict[str, Field]:
     """How a run ended, and how much of what was planned it took."""
     status, reason = unfinished
     if run.stop is not None:
@@ -199,24 +199,28 @@ def _outcome(run: Run, unfinished: tuple[str, str]) -> dict[str, Field]:
         "points_taken": number(0 if stream is None else len(stream), ""),
     }
     planned = run.start.get("num_points")
-    if isinstance(planned, int):
+    if sweep is not None:
+        items["sweep"] = number(sweep, "")
+    elif isinstance(planned, int):
         items["points_planned"] = number(planned, "")
     return items
 
 
-def bluesky_collection(run: Run, unfinished: tuple[str, str]) -> Group:
+def bluesky_collection(run: Run, unfinished: tuple[str, str], sweep: int | None = None) -> Group:
     """All that Bluesky said of a run: how it ended, raw documents, and every event.
 
     Parameters
     ----------
     unfinished : tuple of str
         Exit status and reason while there is no stop document.
+    sweep : int, optional
+        Number of the sweep, from 1, of which the run has the events only.
     """
     start, stop = run.start, run.stop
     items: dict[str, Any] = {
         "uid": text(run.uid),
         "plan_name": _word(start.get("plan_name"), "unknown"),
-        **_outcome(run, unfinished),
+        **_outcome(run, unfinished, sweep),
         "documents": Group(
             "NXcollection",
             {

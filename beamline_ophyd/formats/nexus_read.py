@@ -20,7 +20,7 @@ from .nexus_parts import EARLIER, LAYOUT_ATTRIBUTE, LAYOUT_VERSION
 from .problems import ReadError
 from .run import Run, Stream, described
 
-__all__ = ["ReadError", "read_earlier", "read_run", "uids_in"]
+__all__ = ["ReadError", "entries_in", "read_earlier", "read_run", "read_sweep", "uids_in"]
 
 
 def read_run(path: str | Path, entry: str | None = None) -> tuple[Run, dict[str, str] | None]:
@@ -75,10 +75,32 @@ def read_earlier(path: str | Path, entry: str | None = None) -> tuple[Run, ...]:
         return tuple(_own(_group(group, f"run_{count + 1}")) for count in range(len(group)))
 
 
-def uids_in(path: str | Path) -> dict[str, str]:
-    """Run uid to the name of its entry, of all entries of a file."""
+def read_sweep(path: str | Path, entry: str | None = None) -> int | None:
+    """Number of the sweep, from 1, that an entry has alone; None where it has the whole run.
+
+    Raises
+    ------
+    ReadError, OSError
+        As :func:`read_run`.
+    """
     with _opened(path) as file:
-        named = {name: _text(node, "entry_identifier_uuid") for name, node in _entries(file)}
+        return _sweep(_entry(file, path, entry))
+
+
+def entries_in(path: str | Path) -> list[str]:
+    """Names of the entries of a file, the one that it names as default first."""
+    with _opened(path) as file:
+        return [name for name, _ in _entries(file)]
+
+
+def uids_in(path: str | Path) -> dict[str, str]:
+    """Run uid to the name of its entry, of all entries of a file that have the whole of a run."""
+    with _opened(path) as file:
+        named = {
+            name: _text(node, "entry_identifier_uuid")
+            for name, node in _entries(file)
+            if _sweep(node) is None
+        }
     return {uid: name for name, uid in named.items() if uid is not None}
 
 
@@ -125,6 +147,11 @@ def _entry(file: h5py.File, path: str | Path, name: str | None) -> h5py.Group:
             return node
     have = ", ".join(found for found, _ in entries)
     raise ReadError(f"{path} has no entry {name!r}; it has {have}")
+
+
+def _sweep(entry: h5py.Group) -> int | None:
+    node = entry.get("bluesky/sweep")
+    return int(node[()]) if isinstance(node, h5py.Dataset) else None
 
 
 def _own(collection: h5py.Group) -> Run:

@@ -56,6 +56,7 @@ class Absorption:
     title: str
     instrument: Instrument
     part: OptionalParts
+    sweep: int | None = None
 
     def items(self) -> dict[str, Any]:
         """Fields and groups of the entry."""
@@ -184,7 +185,7 @@ class Absorption:
                 "repeats": number(contract.repeats, ""),
             }
             if self.run.stop is not None:
-                missing = missing_points((*self.earlier, self.run))
+                missing = missing_points((*self.earlier, self.run), self.sweep)
                 parameters["missing_points"] = number(missing, "")
             if contract.continues is not None:
                 parameters["continues"] = text(contract.continues)

@@ -4,7 +4,7 @@ See :class:`beamline_ophyd.metadata.XAFSContract` for the rules.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,9 +13,14 @@ from beamline_ophyd.metadata import XAFSContract
 from .measurement import read_metadata
 from .run import Run, Stream
 
-__all__ = ["Points", "missing_points", "points_of", "why_not_joined"]
+__all__ = ["Points", "missing_points", "only_sweep", "points_of", "why_not_joined"]
 
 NO_POINT = -1
+
+_NO_CONTRACT = (
+    "it has no contract under 'xafs' in its start document; see "
+    "beamline_ophyd.metadata.XAFSContract"
+)
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,46 @@ def points_of(runs: Sequence[Run], contract: XAFSContract | None) -> Points:
     return Points(runs_of[last], rows[last], numbers, index)
 
 
-def missing_points(runs: Sequence[Run]) -> np.ndarray:
+def only_sweep(run: Run, number: int) -> Run:
+    """The run with the events of one sweep, good and bad, in its primary stream.
+
+    Parameters
+    ----------
+    number : int
+        Number of the sweep, from 1.
+
+    Raises
+    ------
+    ValueError
+        When the run has no contract, which alone tells sweeps apart.
+    """
+    contract, stream = _contract(run), run.streams.get("primary")
+    if contract is None:
+        raise ValueError(f"run {run.uid} has no sweeps: {_NO_CONTRACT}")
+    if stream is None:
+        return run
+    rows = _numbers(stream, contract) // contract.points_per_sweep == number - 1
+    part = replace(
+        stream,
+        columns={key: values[rows] for key, values in stream.columns.items()},
+        timestamps={key: values[rows] for key, values in stream.timestamps.items()},
+        seq_num=stream.seq_num[rows],
+        time=stream.time[rows],
+        uids=stream.uids[rows],
+        descriptor=stream.descriptor[rows],
+    )
+    return replace(run, streams={**run.streams, "primary": part})
+
+
+def missing_points(runs: Sequence[Run], sweep: int | None = None) -> np.ndarray:
     """Numbers of the planned points of a measurement that have no good event.
 
     Parameters
     ----------
     runs : sequence of Run
         The runs of one measurement, from the earliest to the latest.
+    sweep : int, optional
+        Number of a sweep, from 1: of its points only.
 
     Raises
     ------
@@ -90,11 +128,11 @@ def missing_points(runs: Sequence[Run]) -> np.ndarray:
     """
     contract = _contract(runs[-1])
     if contract is None:
-        raise ValueError(
-            f"run {runs[-1].uid} has no contract under 'xafs' in its start document, which says "
-            "what points it plans; see beamline_ophyd.metadata.XAFSContract"
-        )
-    planned = np.arange(contract.points_per_sweep * contract.repeats)
+        raise ValueError(f"run {runs[-1].uid} does not say what points it plans: {_NO_CONTRACT}")
+    length = contract.points_per_sweep
+    planned = np.arange(length * contract.repeats)
+    if sweep is not None:
+        planned = planned[(sweep - 1) * length : sweep * length]
     return np.setdiff1d(planned, points_of(runs, contract).number)
 
 

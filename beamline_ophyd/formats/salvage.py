@@ -12,6 +12,7 @@ import numpy as np
 from .columns import TEXT
 from .hdf5 import open_to_read
 from .journal import loads
+from .nexus_parts import EARLIER
 from .problems import ReadError
 from .run import Run, Stream, described
 
@@ -33,14 +34,20 @@ class Salvage:
         With what could be read; rows that some column has lost are left out.
     lost : tuple of str
         Paths in the file that could not be read, or not whole.
+    earlier : tuple of Run
+        The runs that it continues, as far as the file has them.
+    sweep : int or None
+        Number of the sweep, from 1, that the file has alone of the run.
     """
 
     run: Run
     lost: tuple[str, ...]
+    earlier: tuple[Run, ...] = ()
+    sweep: int | None = None
 
 
-def salvage(path: str | Path) -> Salvage:
-    """Read all that can still be read of a file.
+def salvage(path: str | Path) -> list[Salvage]:
+    """Read all that can still be read of a file: one run an entry, without their sweeps' entries.
 
     A file that was cut off is read up to there. Data that compression or lengths show to be
     damaged are lost; damage within plain numbers cannot be seen.
@@ -59,7 +66,7 @@ def salvage(path: str | Path) -> Salvage:
     except OSError:
         file = _padded(path)
     with file:
-        return _Reader(path, size).run(file)
+        return _Reader(path, size).runs(file)
 
 
 def _padded(path: Path) -> h5py.File:
@@ -83,10 +90,37 @@ class _Reader:
         self._size = size
         self._lost: list[str] = []
 
-    def run(self, file: h5py.File) -> Salvage:
-        collection = next(self._collections(file), None)
-        if collection is None:
-            raise ReadError(f"{self._path} holds no run of this project that can be found")
+    def runs(self, file: h5py.File) -> list[Salvage]:
+        """Every run of a file; a sweep only where it is all that the file has."""
+        found: list[Salvage] = []
+        why: ReadError | None = None
+        for entry in self._entries(file):
+            try:
+                found.append(self._entry(entry))
+            except ReadError as error:
+                why = error
+        whole = [one for one in found if one.sweep is None] or found
+        if not whole:
+            message = f"{self._path} holds no run of this project that can be found"
+            raise why or ReadError(message)
+        return whole
+
+    def _entry(self, entry: h5py.Group) -> Salvage:
+        before, self._lost = self._lost, []
+        run = self._run(self._group(entry, "bluesky"))
+        named = self._names(entry)
+        group = self._group(entry, EARLIER) if EARLIER in named else None
+        earlier = tuple(
+            self._run(self._group(group, f"run_{count + 1}"))
+            for count in range(len(self._names(group)))
+        )
+        lost, self._lost = (*before, *self._lost), before
+        number = None
+        if "sweep" in self._names(self._group(entry, "bluesky")):
+            number = int(self._text(self._group(entry, "bluesky"), "sweep") or 1)
+        return Salvage(run, tuple(dict.fromkeys(lost)), earlier, number)
+
+    def _run(self, collection: h5py.Group | None) -> Run:
         documents = self._group(collection, "documents")
         start, stop = self._document(documents, "start"), self._document(documents, "stop")
         descriptors = tuple(self._documents(documents, "descriptors"))
@@ -100,20 +134,19 @@ class _Reader:
         known = {str(descriptor.get("name")) for descriptor in descriptors}
         made = tuple(_descriptor(s) for s in streams.values() if s.name not in known)
         uid = self._text(collection, "uid") or self._path.name
-        run = Run(
+        return Run(
             start=start or {"uid": uid, "time": 0.0},
             stop=stop,
             descriptors=(*descriptors, *made),
             streams={name: _numbered(s, (*descriptors, *made)) for name, s in streams.items()},
             external=tuple((i[0], i[1]) for i in self._documents(documents, "external")),
         )
-        return Salvage(run, tuple(dict.fromkeys(self._lost)))
 
-    def _collections(self, file: h5py.File) -> Iterator[h5py.Group]:
+    def _entries(self, file: h5py.File) -> Iterator[h5py.Group]:
         for name in self._names(file):
-            found = self._group(file, f"{name}/bluesky")
-            if found is not None:
-                yield found
+            entry = self._group(file, name)
+            if entry is not None and self._group(entry, "bluesky") is not None:
+                yield entry
 
     def _names(self, group: h5py.Group | None) -> list[str]:
         try:

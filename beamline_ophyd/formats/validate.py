@@ -18,7 +18,7 @@ import numpy as np
 from .definitions import DEFINITIONS
 from .hdf5 import open_to_read
 from .nexus_parts import LAYOUT_ATTRIBUTE, LAYOUT_VERSION
-from .nexus_read import read_run
+from .nexus_read import entries_in, read_run
 from .problems import Problem, ReadError
 from .run import Run
 
@@ -50,8 +50,8 @@ def validate_file(path: str | Path, *, application: bool = True) -> list[Problem
             is_own = any(LAYOUT_ATTRIBUTE in node.attrs for node in file.values())
             problems.extend(_file_problems(file))
         if is_own and not problems:
-            run, _ = read_run(path)
-            _exhaust(run, path)
+            for name in entries_in(path):
+                _exhaust(read_run(path, name)[0], path)
     except OSError as error:
         return [*problems, Problem(str(path), f"cannot be read as HDF5: {error}")]
     except ReadError as error:

@@ -33,6 +33,7 @@ def find_run(
     journals: str | Path | None = None,
     uri: str | None = None,
     mapping: Mapping[str, Any] | None = None,
+    entry: str | None = None,
 ) -> ScanData:
     """Read a run from a file, from its journal, or from Tiled, in this order.
 
@@ -48,6 +49,8 @@ def find_run(
         Address of another Tiled server.
     mapping : mapping, optional
         Role to data key, for runs that do not say it.
+    entry : str, optional
+        Name of the entry, in a NeXus file of several.
 
     Raises
     ------
@@ -57,7 +60,9 @@ def find_run(
         When the file cannot be read.
     """
     if Path(name).is_file():
-        return ScanData.from_file(name, mapping=mapping)
+        return ScanData.from_file(name, entry=entry, mapping=mapping)
+    if entry is not None:
+        raise LookupFailedError(f"{name} is no file, which alone has entries such as {entry!r}")
     uid = str(name)
     if "/" in uid or Path(uid).suffix in (".nxs", ".xdi", ".jsonl", ".part"):
         raise LookupFailedError(f"there is no file {name}")

@@ -28,6 +28,13 @@ SHAPES = {
 }
 
 
+@pytest.fixture
+def repeats(xafs_documents, tmp_path):
+    """A spectrum of two sweeps and its file, with an entry each."""
+    data = ScanData.from_documents(xafs_documents(repeats=2))
+    return data, data.to_nexus(tmp_path / "repeats.nxs", repeats="entries")
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kinds")
@@ -87,6 +94,34 @@ def test_default_plot_of_nexusformat(files, kind):
         data = root.plottable_data
         assert data.nxsignal.shape == SHAPES[kind]
         assert np.all(np.isfinite(data.nxsignal.nxdata))
+
+
+def test_validators_on_repeats(repeats):
+    _, path = repeats
+    said = said_by("nxvalidate", "--warning", path)
+    assert "Total number of warnings: 0" in said
+    assert "Total number of errors: 0" in said
+    said = said_by("pynx", "validate", path)
+    assert said.count("is valid according to the `NXxas` application definition") == 3
+    assert "WARNING" not in said
+
+
+def test_readers_on_repeats(repeats):
+    data, path = repeats
+    with silx_open(str(path)) as root:
+        found: Any = get_default(root)
+        np.testing.assert_array_equal(found.signal[()], data.mu()[0])
+        sweep: Any = get_default(root["entry_sweep_2"])
+        np.testing.assert_array_equal(sweep.signal[()], data.sweeps()[1].mu()[0])
+        np.testing.assert_array_equal(sweep.errors[()], data.sweeps()[1].mu()[1])
+    from nexusformat.nexus import nxload
+
+    tree: Any = nxload(str(path))
+    with tree as root:
+        np.testing.assert_array_equal(root.plottable_data.nxsignal.nxdata, data.mu()[0])
+        sweep = root["entry_sweep_2"].plottable_data
+        np.testing.assert_array_equal(sweep.nxsignal.nxdata, data.sweeps()[1].mu()[0])
+        np.testing.assert_array_equal(sweep.nxaxes[0].nxdata, data.sweeps()[1].energy_ev)
 
 
 @pytest.mark.parametrize("name", [n for n, d in DEFINITIONS.items() if d.required])

@@ -23,13 +23,14 @@ def python():
 
 def test_open_xas_source_finds_energy_and_channels(python, xafs_documents, tmp_path):
     data = ScanData.from_documents(xafs_documents(points=50, repeats=2))
-    path = data.to_nexus(tmp_path / "a.nxs")
+    path = data.to_nexus(tmp_path / "a.nxs", repeats="entries")
     judge = Path(__file__).with_name("nexus_judge.py")
     done = subprocess.run([python, judge, path], capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
-    (scan,) = json.loads(done.stdout.splitlines()[-1]).values()
-    spectrum = data.merged()
-    expected = {"energy": spectrum.energy_ev}
-    expected |= {"i0": spectrum.channels["i0"], "itrans": spectrum.channels["itrans"]}
-    for name, values in expected.items():
-        assert scan[name] == [float(x).hex() for x in values], name
+    scans = json.loads(done.stdout.splitlines()[-1])
+    assert list(scans) == ["entry", "entry_sweep_1", "entry_sweep_2"]
+    for scan, spectrum in zip(scans.values(), (data.merged(), *data.sweeps()), strict=True):
+        expected = {"energy": spectrum.energy_ev}
+        expected |= {"i0": spectrum.channels["i0"], "itrans": spectrum.channels["itrans"]}
+        for name, values in expected.items():
+            assert scan[name] == [float(x).hex() for x in values], name

@@ -1,7 +1,9 @@
 """The commands on files, in this process."""
 
 import json
+from typing import Any
 
+import h5py
 import pandas
 import pytest
 from typer.testing import CliRunner
@@ -47,6 +49,32 @@ def test_export_chain_from_journal_to_every_form(run, journal, tmp_path):
 
     assert run("export", path, "--to", "parquet").exit_code == 0
     assert len(pandas.read_parquet(path.with_suffix(".parquet"))) == 24
+
+
+def test_export_by_definition_with_repeats_and_of_one_sweep(run, journal, tmp_path):
+    options = ("--definition", "NXxas_trans", "--repeats", "entries", "--out", "a.nxs")
+    assert run("export", journal, "--to", "nxxas", *options).exit_code == 0
+    assert run("validate", "a.nxs").exit_code == 0
+    data = ScanData.from_journal(journal)
+    assert ScanData.from_file("a.nxs") == data
+    with h5py.File("a.nxs") as file:
+        for entry in ("entry", "entry_sweep_1", "entry_sweep_2"):
+            definition: Any = file[f"{entry}/definition"]
+            assert definition.asstr()[()] == "NXxas_trans"
+
+    entry = ("--entry", "entry_sweep_2")
+    assert run("export", "a.nxs", *entry, "--to", "csv", "--out", "b.csv").exit_code == 0
+    assert run("export", "a.nxs", "--sweep", 2, "--to", "csv", "--out", "c.csv").exit_code == 0
+    assert (tmp_path / "b.csv").read_text() == (tmp_path / "c.csv").read_text()
+    assert len(pandas.read_csv("b.csv", comment="#")) == 12
+    assert run("export", "a.nxs", "--sweep", 1, "--to", "xdi").exit_code == 0
+    xdi = ScanData.from_file(tmp_path / "00007_Fe_foil_Fe_K_6f2d9b1e_sweep_1.xdi")
+    assert xdi.mu()[0].tobytes() == data.sweeps()[0].mu()[0].tobytes()
+
+    refused = run("export", journal, "--to", "csv", "--entry", "entry_sweep_2", "--out", "d.csv")
+    assert "no NeXus (HDF5) file, which alone has entries" in str(refused.exception)
+    assert run("replay", journal, "--files", tmp_path, "--repeats", "files").exit_code == 0
+    assert len(list(tmp_path.glob("*_sweep_*.nxs"))) == 2
 
 
 def test_export_replaces_only_when_told_to(run, journal):

@@ -6,7 +6,7 @@ from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal, NXxasWriter
 from beamline_ophyd.formats.apart import salvage_files
 from beamline_ophyd.formats.problems import ReadError
-from beamline_ophyd.formats.salvage import Salvage, salvage
+from beamline_ophyd.formats.salvage import salvage
 from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.repair import find_journal, repair_file
 
@@ -109,7 +109,7 @@ def test_file_that_was_cut_off_gives_what_is_before_the_cut(kept):
     for share in (0.2, 0.5, 0.8, 0.9, 0.95, 0.99, 1.0):
         path.write_bytes(whole[: int(share * len(whole))])
         try:
-            salvaged = salvage(path)
+            (salvaged,) = salvage(path)
         except ReadError:
             found.append(0)
             continue
@@ -131,7 +131,7 @@ def test_lost_column_costs_only_itself(kept):
         del file["entry/bluesky/documents/start"]
         del file["entry/bluesky/documents/descriptors"]
         del file["entry/bluesky/streams/primary/seq_num"]
-    found = salvage(path)
+    (found,) = salvage(path)
     stream = found.run.streams["primary"]
     assert stream.columns["I0"].tobytes() == data.columns["I0"].tobytes()
     assert "It" not in stream.columns
@@ -155,11 +155,12 @@ def test_no_damaged_byte_stops_a_repair(kept, tmp_path):
     found = salvage_files(places)
     assert len(found) == len(places)
     assert all(str(saved) for saved in found if isinstance(saved, ReadError))
-    points = [len(s.run.streams.get("primary", ())) for s in found if isinstance(s, Salvage)]
+    runs = [one.run for saved in found if not isinstance(saved, ReadError) for one in saved]
+    points = [len(run.streams.get("primary", ())) for run in runs]
     assert max(points) == 12
     # The whole way of one of each kind.
     kinds = {type(saved): place for saved, place in zip(found, places, strict=True)}
-    assert repair_file(kinds[Salvage]).points <= 12
+    assert repair_file(kinds[list]).points <= 12
     with pytest.raises(ReadError, match="nothing can be read from"):
         repair_file(kinds[ReadError])
 

@@ -55,6 +55,36 @@ def test_further_scans_are_further_entries_and_the_first_stays_the_default(tmp_p
         ScanData.from_nexus(path, entry="x")
 
 
+@pytest.mark.parametrize(
+    ("definition", "column", "mode"),
+    [("NXxas_trans", "itrans", "transmission"), ("NXxas_tey", "ifluor", "electron yield")],
+)
+def test_definition_is_an_option(tmp_path, definition, column, mode):
+    spectrum = {"energy": ENERGY, "i0": I0, column: ITRANS}
+    mapping = {**{name: name for name in spectrum}, "mode": mode}
+    path = tmp_path / "a.nxs"
+    with NeXusWriter(path, definition=definition) as nexus:
+        nexus.add_metadata(FOIL)
+        nexus.write_scan(spectrum, mapping=mapping)
+        nexus.write_scan(spectrum, mapping=mapping, definition="NXxas")
+        nexus.write_scan({"x": np.arange(4), "y": np.arange(4)})
+    assert validate_file(path) == []
+    with opened(path) as file:
+        assert file["entry/definition"].asstr()[()] == definition
+        assert file["entry_1/definition"].asstr()[()] == "NXxas"
+        assert "definition" not in file["entry_2"]
+
+
+def test_spectrum_that_does_not_fit_the_definition_is_an_error(tmp_path):
+    path = tmp_path / "a.nxs"
+    with NeXusWriter(path, definition="NXxas_tfy") as nexus:
+        with pytest.raises(ValueError, match="give definition='NXxas_trans'"):
+            nexus.write_scan(SPECTRUM, metadata=FOIL)
+        with pytest.raises(ValueError, match=r"asks for Element\.edge, Element\.symbol"):
+            nexus.write_scan(SPECTRUM, definition="NXxas_trans")
+        assert nexus.entries == ()
+
+
 def test_modes(tmp_path):
     path = tmp_path / "a.nxs"
     for mode, entries in (("w-", 1), ("a", 2), ("w", 1), ("a", 2)):
