@@ -287,7 +287,8 @@ def start(
             "another session is on this beamline: %s; this one's scan_id is not kept",
             error.holder or error,
         )
-    engine = RunEngine({})  # whose event loop connects devices of ophyd-async
+    # Its event loop connects devices of ophyd-async.
+    engine = RunEngine({}, during_task=plans.InterruptibleTask())
     try:
         missing = set(beamline.connect(timeout)) - {SIMULATION}
         chosen = _chosen_wrappers(beamline, suspend, proposal)

@@ -24,6 +24,7 @@ from .dark import dark_current_wrapper, record_dark_current
 from .gain import Gains, auto_gain
 from .halting import close_after_halt
 from .harmonics import Harmonics, harmonic_check
+from .interrupting import InterruptibleTask
 from .maps import fixed_energy_map, mesh_scan, xanes_map
 from .powder import powder_scan
 from .previewing import Preview, preview, preview_grid
@@ -41,6 +42,7 @@ __all__ = [
     "DeviceError",
     "Gains",
     "Harmonics",
+    "InterruptibleTask",
     "Preview",
     "ProposalError",
     "QueueError",

@@ -71,14 +71,18 @@ def test_an_interrupted_queue_goes_on_where_it_stopped(queue, side, sheet, tmp_p
     )
     assert process.stderr is not None
     # The summary of the first row's scan: the second one is about to begin.
+    said = ""
     for line in process.stderr:
+        said += line
         if "Fe-K iron foil: 11 of 11 points" in line:
             break
+    else:
+        pytest.fail(said)
     wait_for_events(tmp_path / "data" / "journal", runs=2, events=1)
     side.put("SIM:SPEED", 1.0)  # points enough are left when the key is noticed
     wait_for_events(tmp_path / "data" / "journal", runs=2, events=3)
     process.send_signal(signal.SIGINT)
-    said = process.stderr.read()
+    said += process.stderr.read()
     assert process.wait(30) == 130, said
     assert "the same command goes on where it stopped" in said
     assert side.get("SHUTTER:STATUS") == 0
