@@ -18,6 +18,9 @@ __all__ = ["DocumentWorker"]
 
 MAX_PROBLEMS = 1000
 
+GATHERED_POINTS = 1000
+"""Points that wait together at most: more of them make the queue long for nothing."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,6 +52,10 @@ class DocumentWorker:
         Seconds; may be changed later, by the tick too, as an attribute.
     capacity : int
         Points that may wait in the queue; an event page counts all its rows.
+    gather : float
+        Seconds for which points wait for others before the thread wakes up to handle them
+        together, which spares the RunEngine a change of threads at every point. A document
+        that frames a run ends the waiting, and so do :meth:`wait` and :meth:`close`.
 
     Examples
     --------
@@ -69,6 +76,7 @@ class DocumentWorker:
         tick: Callable[[], float | None] | None = None,
         tick_interval: float = 0.5,
         capacity: int = 100_000,
+        gather: float = 0.0,
     ) -> None:
         self.name = name
         self.problems: list[Problem] = []
@@ -76,6 +84,7 @@ class DocumentWorker:
         self._tick = tick
         self.tick_interval = tick_interval
         self._capacity = capacity
+        self._gather = gather
         self._index = RunIndex()
         self._gaps: dict[str, int] = {}
         self._reported: set[tuple[str, str]] = set()
@@ -85,7 +94,7 @@ class DocumentWorker:
 
     def _reset(self) -> None:
         self._cond = threading.Condition()
-        self._queue: deque[tuple[str, Mapping[str, Any], str | None, int]] = deque()
+        self._queue: deque[tuple[str, Mapping[str, Any], str | None, int, float]] = deque()
         self._rows = 0
         self._accepted = 0
         self._handled = 0
@@ -94,6 +103,8 @@ class DocumentWorker:
         self._wanted = 0
         self._tick_due: float | None = None
         self._extra_due: float | None = None
+        self._handle_due: float | None = None
+        """When what is queued is to be handled; None while nothing is."""
         self._closing = False
         self._thread: threading.Thread | None = None
         self._pid = os.getpid()
@@ -126,17 +137,25 @@ class DocumentWorker:
                 )
             else:
                 refused = ""
-                self._queue.append((name, doc, run, rows))
+                now = time.monotonic()
+                self._queue.append((name, doc, run, rows, now))
                 self._rows += rows
                 self._accepted += 1
                 if self._thread is None:
                     self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
                     self._thread.start()
-                self._cond.notify_all()
+                may_wait = rows and self._rows < GATHERED_POINTS
+                self._handle_by(now + self._gather if may_wait else now)
             if name == "stop" and run is not None:
                 self._index.forget(run)
         if refused:
             self.report(run or "", refused)
+
+    def _handle_by(self, due: float) -> None:
+        """Wake the thread, unless it wakes by then anyway."""
+        if self._handle_due is None or due < self._handle_due:
+            self._handle_due = due
+            self._cond.notify_all()
 
     def has_gap(self, run: str) -> bool:
         """Whether points of a run were dropped because the queue was full."""
@@ -162,6 +181,7 @@ class DocumentWorker:
         with self._cond:
             target = self._accepted
             self._wanted = max(self._wanted, target)
+            self._handle_due = 0.0 if self._queue else None
             self._cond.notify_all()
             return self._cond.wait_for(lambda: self._settled >= target, timeout)
 
@@ -178,6 +198,7 @@ class DocumentWorker:
         with self._cond:
             self._closing = True
             self._wanted = self._accepted
+            self._handle_due = 0.0 if self._queue else None
             self._cond.notify_all()
             thread = self._thread
         if thread is None or thread is threading.current_thread():
@@ -214,15 +235,20 @@ class DocumentWorker:
     def _run(self) -> None:
         while True:
             with self._cond:
-                while not self._queue and not self._tick_wanted():
+                while not self._has_work() and not self._tick_wanted():
                     if self._closing and self._settled == self._accepted:
                         return
-                    self._cond.wait(self._until_tick())
-                item = self._queue.popleft() if self._queue and not self._overdue() else None
+                    self._cond.wait(self._until_due())
+                item = self._queue.popleft() if self._has_work() and not self._overdue() else None
+                if not self._queue:
+                    self._handle_due = None
             if item is not None:
                 self._handle_one(*item)
             else:
                 self._tick_now()
+
+    def _has_work(self) -> bool:
+        return self._handle_due is not None and time.monotonic() >= self._handle_due
 
     def _overdue(self) -> bool:
         return self._tick_due is not None and time.monotonic() >= self._tick_due
@@ -234,11 +260,14 @@ class DocumentWorker:
             return False
         return self._wanted > self._settled or self._overdue()
 
-    def _until_tick(self) -> float | None:
-        dues = [due for due in (self._tick_due, self._extra_due) if due is not None]
+    def _until_due(self) -> float | None:
+        given = (self._handle_due, self._tick_due, self._extra_due)
+        dues = [due for due in given if due is not None]
         return max(0.0, min(dues) - time.monotonic()) if dues else None
 
-    def _handle_one(self, name: str, doc: Mapping[str, Any], run: str | None, rows: int) -> None:
+    def _handle_one(
+        self, name: str, doc: Mapping[str, Any], run: str | None, rows: int, came: float
+    ) -> None:
         try:
             self._handle(name, doc)
         except Exception as error:
@@ -249,7 +278,9 @@ class DocumentWorker:
             if self._tick is None:
                 self._settled = self._handled
             elif self._tick_due is None:
-                self._tick_due = time.monotonic() + self.tick_interval
+                # By its age, but no sooner for having queued behind others.
+                waited = min(time.monotonic() - came, self._gather)
+                self._tick_due = time.monotonic() + self.tick_interval - waited
             self._cond.notify_all()
 
     def _tick_now(self) -> None:

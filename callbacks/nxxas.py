@@ -160,6 +160,7 @@ class NXxasWriter:
             tick=self._flush,
             tick_interval=flush_interval / 2,
             capacity=QUEUE_POINTS,
+            gather=flush_interval / 5,
         )
         at_exit(self, Turn.WRITER)
 

@@ -23,6 +23,9 @@ from .journal import Journal
 __all__ = ["XDIWriter"]
 
 RETRY_S = 5.0
+
+GATHER_S = 0.5
+"""Points are of no use before the run ends; see the worker."""
 """Pause before a file that could not be written is tried again."""
 
 QUEUE_POINTS = 1_000_000
@@ -94,7 +97,11 @@ class XDIWriter:
         self._runs: dict[str, RunBuilder] = {}
         self._index = RunIndex()
         self._worker = DocumentWorker(
-            self._handle, name="XDI writer", tick=self._retry, capacity=QUEUE_POINTS
+            self._handle,
+            name="XDI writer",
+            tick=self._retry,
+            capacity=QUEUE_POINTS,
+            gather=GATHER_S,
         )
         at_exit(self, Turn.WRITER)
 

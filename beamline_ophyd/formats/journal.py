@@ -45,6 +45,9 @@ __all__ = [
 ]
 
 
+_AS_THEY_ARE = frozenset({str, int, bool, type(None)})
+
+
 def dumps(value: Any) -> str:
     """JSON text of any value that occurs in documents; never fails for its content."""
     return json.dumps(_encode(value), allow_nan=False, separators=(",", ":"))
@@ -133,6 +136,13 @@ def read_journal(path: str | Path) -> JournalContents:
 
 
 def _encode(value: Any) -> Any:
+    kind = type(value)  # most values are of these types, and asking for Mapping takes long
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": repr(value)}
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is dict:
+        return _encode_mapping(value)
     if isinstance(value, enum.Enum):
         return _encode(value.value)
     if value is None or isinstance(value, (bool, str, int)):
@@ -141,13 +151,20 @@ def _encode(value: Any) -> Any:
         value = float(value)
         return value if math.isfinite(value) else {"$float": repr(value)}
     if isinstance(value, Mapping):
-        items = {str(_encode_key(key)): _encode(item) for key, item in value.items()}
-        if len(items) == 1 and next(iter(items)).startswith("$"):
-            return {"$dict": [list(item) for item in items.items()]}
-        return items
+        return _encode_mapping(value)
     if isinstance(value, (list, tuple)):
         return [_encode(item) for item in value]
     return _encode_other(value)
+
+
+def _encode_mapping(value: Mapping[Any, Any]) -> dict[str, Any]:
+    items = {
+        key if type(key) is str else str(_encode_key(key)): _encode(item)
+        for key, item in value.items()
+    }
+    if len(items) == 1 and next(iter(items)).startswith("$"):
+        return {"$dict": [list(item) for item in items.items()]}
+    return items
 
 
 def _encode_other(value: Any) -> Any:

@@ -99,8 +99,10 @@ class TreeWriter:
         self._written: dict[str, Field] = {}
         self._datasets: dict[str, h5py.Dataset] = {}
         """Open: looking one up by its path takes as long as writing a row."""
+        self._groups: dict[str, h5py.Group] = {"/": file}
         self._attrs: dict[str, dict[str, Any]] = {}
         self._links: dict[str, str | ExternalLink] = {}
+        """What the links in the file point to; a target that was replaced is no more there: ""."""
         self._kinds: dict[str, type] = {}
 
     def write(self, root: Group) -> None:
@@ -114,8 +116,8 @@ class TreeWriter:
         self._set_attrs("/", {"NX_class": root.nx_class, **root.attrs})
         for path, node in nodes.items():
             if isinstance(node, Group):
-                if path not in self._attrs:
-                    self._file.require_group(path)
+                if path not in self._groups:
+                    self._groups[path] = self._file.create_group(path)
                 given = {"NX_class": node.nx_class, **node.attrs}
             elif isinstance(node, Field):
                 self._write_field(path, node)
@@ -141,29 +143,35 @@ class TreeWriter:
                 self._remove(path)
             self._written.pop(path, None)
             self._datasets.pop(path, None)
+            self._groups.pop(path, None)
             self._attrs.pop(path, None)
             self._links.pop(path, None)
         self._kinds = kinds
 
     def _link(self, path: str, target: str) -> None:
-        if self._links.get(path) == target:
+        known = self._links.get(path)
+        if known == target:
             return
-        if path in self._file:
+        if known is not None:
             del self._file[path]
-        self._file[path] = self._file[target]
+        self._file.id.links.create_hard(path.encode(), self._file.id, target.encode())
         self._links[path] = target
 
     def _set_attrs(self, path: str, attrs: Mapping[str, Any]) -> None:
         known = self._attrs.setdefault(path, {})
+        held = (self._datasets if path in self._datasets else self._groups)[path].attrs
         for name, value in attrs.items():
             if name not in known or not _same(known[name], value):
-                self._file[path].attrs[name] = value
+                held[name] = value
                 known[name] = value
         for name in known.keys() - attrs.keys():
-            del self._file[path].attrs[name], known[name]
+            del held[name], known[name]
 
     def _write_field(self, path: str, node: Field) -> None:
-        array, before = node.array, self._written.get(path)
+        before = self._written.get(path)
+        if before is not None and type(node.value) is str and before == node:
+            return
+        array = node.array
         if before is not None:
             # A column of text that becomes JSON has other rows, the old ones too.
             same_code = before.attrs.get("encoding") == node.attrs.get("encoding")
@@ -219,7 +227,7 @@ class TreeWriter:
         del self._file[path]
         self._datasets.pop(path, None)
         self._attrs.pop(path, None)
-        self._links = {link: target for link, target in self._links.items() if target != path}
+        self._links |= {link: "" for link, target in self._links.items() if target == path}
 
 
 def _write_rows(dataset: h5py.Dataset, first: int, array: np.ndarray) -> None:

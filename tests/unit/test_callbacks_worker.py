@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from beamline_ophyd.callbacks._worker import DocumentWorker
+from beamline_ophyd.callbacks._worker import GATHERED_POINTS, DocumentWorker
 
 DEADLINE_S = 20.0
 
@@ -140,6 +140,60 @@ def test_rows_of_a_page_count_but_one_page_always_fits(make_worker):
     assert worker.has_gap("")
 
 
+@pytest.fixture
+def gathering(make_worker):
+    """A worker that gathers for very long, what it handled, and whether that is so many."""
+    seen, enough = [], threading.Event()
+
+    def handle(name, doc):
+        seen.append(name)
+        if len(seen) == gathering.wanted:
+            enough.set()
+
+    def gathering(wanted):
+        gathering.wanted = wanted
+        return make_worker(handle, gather=1000.0), seen, enough
+
+    return gathering
+
+
+def test_points_are_gathered_until_a_document_frames_the_run(gathering):
+    worker, seen, enough = gathering(6)
+    for n in range(5):
+        worker.put("event", event(n))
+    assert worker._until_due() > 900.0  # nobody wakes the thread before
+    assert seen == []
+    worker.put("stop", {"run_start": "r"})
+    assert enough.wait(DEADLINE_S)
+    assert seen == ["event"] * 5 + ["stop"]
+
+
+def test_many_points_are_gathered_no_longer(gathering):
+    worker, _, enough = gathering(GATHERED_POINTS)
+    for n in range(GATHERED_POINTS):
+        worker.put("event", event(n))
+    assert enough.wait(DEADLINE_S)
+
+
+def test_points_that_are_waited_for_are_gathered_no_longer(gathering):
+    worker, seen, _ = gathering(3)
+    for n in range(3):
+        worker.put("event", event(n))
+    assert worker.wait(DEADLINE_S)
+    assert len(seen) == 3
+
+
+def test_age_of_gathered_points_counts_from_their_coming(make_worker):
+    ticked = threading.Event()
+    worker = make_worker(lambda name, doc: None, tick=ticked.set, tick_interval=1000.0, gather=0.5)
+    began = time.monotonic()
+    worker.put("event", event(1))
+    with worker._cond:
+        assert worker._cond.wait_for(lambda: worker._tick_due is not None, DEADLINE_S)
+        assert worker._tick_due - began == pytest.approx(1000.0, abs=0.4)
+    assert worker.wait(DEADLINE_S)
+
+
 def test_tick_follows_within_the_interval_without_further_documents(make_worker):
     ticked = threading.Event()
     worker = make_worker(lambda name, doc: None, tick=ticked.set, tick_interval=0.01)
@@ -220,7 +274,7 @@ def test_queued_documents_survive_the_end_of_the_interpreter(tmp_path):
     out = tmp_path / "seen"
     code = f"""
 import threading
-from beamline_ophyd.callbacks._worker import DocumentWorker
+from beamline_ophyd.callbacks._worker import GATHERED_POINTS, DocumentWorker
 out = open({str(out)!r}, "w")
 main_ended = threading.main_thread().join
 def handle(name, doc):
