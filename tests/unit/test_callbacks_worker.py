@@ -143,18 +143,18 @@ def test_rows_of_a_page_count_but_one_page_always_fits(make_worker):
 @pytest.fixture
 def gathering(make_worker):
     """A worker that gathers for very long, what it handled, and whether that is so many."""
-    seen, enough = [], threading.Event()
 
-    def handle(name, doc):
-        seen.append(name)
-        if len(seen) == gathering.wanted:
-            enough.set()
+    def make(wanted):
+        seen, enough = [], threading.Event()
 
-    def gathering(wanted):
-        gathering.wanted = wanted
+        def handle(name, doc):
+            seen.append(name)
+            if len(seen) == wanted:
+                enough.set()
+
         return make_worker(handle, gather=1000.0), seen, enough
 
-    return gathering
+    return make
 
 
 def test_points_are_gathered_until_a_document_frames_the_run(gathering):
