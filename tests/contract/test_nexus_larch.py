@@ -21,16 +21,35 @@ def python():
     return found
 
 
-def test_open_xas_source_finds_energy_and_channels(python, xafs_documents, tmp_path):
-    data = ScanData.from_documents(xafs_documents(points=50, repeats=2))
-    path = data.to_nexus(tmp_path / "a.nxs", repeats="entries")
+def judged(python, path):
     judge = Path(__file__).with_name("nexus_judge.py")
     done = subprocess.run([python, judge, path], capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stderr
-    scans = json.loads(done.stdout.splitlines()[-1])
-    assert list(scans) == ["entry", "entry_sweep_1", "entry_sweep_2"]
-    for scan, spectrum in zip(scans.values(), (data.merged(), *data.sweeps()), strict=True):
-        expected = {"energy": spectrum.energy_ev}
-        expected |= {"i0": spectrum.channels["i0"], "itrans": spectrum.channels["itrans"]}
-        for name, values in expected.items():
-            assert scan[name] == [float(x).hex() for x in values], name
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_open_xas_source_finds_energy_and_channels(python, xafs_documents, tmp_path):
+    data = ScanData.from_documents(xafs_documents(points=50, repeats=2))
+    (scan,) = judged(python, data.to_nexus(tmp_path / "a.nxs"))["scans"].values()
+    spectrum = data.merged()
+    expected = {"energy": spectrum.energy_ev}
+    expected |= {"i0": spectrum.channels["i0"], "itrans": spectrum.channels["itrans"]}
+    for name, values in expected.items():
+        assert scan[name] == [float(x).hex() for x in values], name
+
+
+def test_larix_and_its_class_find_every_entry(python, xafs_documents, tmp_path):
+    path = tmp_path / "a.nxs"
+    spectra = {}
+    for entry, mode in (("entry", "transmission"), ("entry_1", "fluorescence")):
+        data = ScanData.from_documents(xafs_documents(mode=mode, uid=entry))
+        data.to_nexus(path, mode="a")
+        spectra[entry] = data.merged()
+    said = judged(python, path)
+    assert said["NXxas"] == list(spectra)
+    for entry, spectrum in spectra.items():
+        scan = said["scans"][entry]
+        assert scan["energy"] == [float(x).hex() for x in spectrum.energy_ev]
+        for role in spectrum.channels:
+            name = {"irefer": "iref"}.get(role, role)
+            assert scan[name] == [float(x).hex() for x in spectrum.channels[role]], (entry, role)
