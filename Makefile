@@ -22,9 +22,10 @@ $(BIN)/python:
 	&& $(PYTHON) -m pip --python $(BIN)/python install -q uv 2>/dev/null; then :; \
 	else $(PYTHON) -m venv $(VENV); fi
 
-# LOCKED=1 installs the versions of docker/requirements-dev.txt, and looks at their hashes.
+# LOCKED=1 installs the versions of docker/requirements-$(LOCK).txt, and looks at their hashes.
 LOCKED ?=
-CONSTRAINTS = $(if $(LOCKED),--constraint docker/requirements-dev.txt --build-constraint docker/requirements-build.txt)
+LOCK = dev
+CONSTRAINTS = $(if $(LOCKED),--constraint docker/requirements-$(LOCK).txt --build-constraint docker/requirements-build.txt)
 
 # uv where it is to be had, because it installs in seconds what takes pip a minute.
 define install
@@ -32,55 +33,54 @@ define install
 	elif [ -x $(BIN)/uv ] || $(BIN)/python -m pip install -q uv 2>/dev/null; then tool=$(BIN)/uv; \
 	else tool=; fi; \
 	echo "installing $(1) into $(VENV)"; \
-	if [ -n "$$tool" ] && "$$tool" pip install -q --python $(BIN)/python $(CONSTRAINTS) -e '$(1)'; then :; \
+	if [ -n "$$tool" ] && "$$tool" pip install -q --python $(BIN)/python $(CONSTRAINTS) $(1); then :; \
 	else { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/dev/null 2>&1; \
-	$(BIN)/python -m pip install -q -e '$(1)'; fi
+	$(BIN)/python -m pip install -q $(1); fi
 endef
 
 $(VENV)/.run: $(BIN)/python $(SOURCES)
-	$(call install,.)
+	$(call install,-e '.')
 	@touch $@
 
 $(VENV)/.test: $(BIN)/python $(SOURCES)
-	$(call install,.[test])
+	$(call install,-e '.[test]')
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.dev: $(BIN)/python $(SOURCES)
-	$(call install,.[dev])
+	$(call install,-e '.[dev]')
 	@touch $@ $(VENV)/.test $(VENV)/.run
 
+$(VENV)/.reference: LOCK = reference
 $(VENV)/.reference: $(BIN)/python pyproject.toml
-	$(call install,.[reference])
+	$(call install,-e '.[reference]')
 	@touch $@
 
 setup: $(VENV)/.dev ## make .venv with everything a developer needs
 
+# GitHub's Ubuntu has a Chromium, and no package of that name.
 setup-system: ## install the system packages that some checks need (Debian, root)
 	apt-get update -qq && apt-get install -qq -y --no-install-recommends \
-	libcmocka-dev cppcheck chromium redis-server postgresql haproxy
+	libcmocka-dev cppcheck redis-server postgresql haproxy \
+	$$(command -v chromium >/dev/null || echo chromium)
 
 # larch brings a hundred packages and 2 GB, so it stays out of the environment that users get.
 reference: ## make .venv-reference with larch and rexafs, the judges of the reduction
 	@$(MAKE) --no-print-directory VENV=.venv-reference .venv-reference/.reference
 
 $(VENV)/.docs: $(BIN)/python $(SOURCES)
-	$(call install,.[docs])
+	$(call install,-e '.[docs]')
 	@touch $@
 
 docs: $(VENV)/.docs ## build the documentation into build/docs; a warning is an error
 	@$(BIN)/sphinx-build -q -n -W --keep-going -b html docs build/docs
 
-# apstools needs databroker below 2, which does not go with the project's own Tiled.
-.venv-apstools/.done: $(BIN)/python
-	@$(MAKE) --no-print-directory VENV=.venv-apstools .venv-apstools/bin/python
-	@echo "installing apstools into .venv-apstools"
-	@if command -v uv >/dev/null; then tool=uv; elif [ -x $(BIN)/uv ]; then tool=$(BIN)/uv; else tool=; fi; \
-	set -- 'apstools>=1.7.12' 'databroker<2' 'h5py>=3.12'; \
-	if [ -n "$$tool" ]; then "$$tool" pip install -q --python .venv-apstools/bin/python "$$@"; \
-	else $(BIN)/python -m pip --python .venv-apstools/bin/python install -q "$$@"; fi
+$(VENV)/.apstools: LOCK = apstools
+$(VENV)/.apstools: $(BIN)/python docker/apstools.in
+	$(call install,-r docker/apstools.in)
 	@touch $@
 
-apstools: .venv-apstools/.done ## make .venv-apstools, whose devices drive the server in tests
+apstools: ## make .venv-apstools, whose devices drive the server in tests
+	@$(MAKE) --no-print-directory VENV=.venv-apstools .venv-apstools/.apstools
 
 demo: $(VENV)/.run ## scan the iron edge on the simulated beamline, from nothing to a file in Tiled
 	@$(BIN)/beamline demo
@@ -132,7 +132,7 @@ kills: $(VENV)/.test ## kill a scan at a hundred random points, and see that no 
 bench-scan: $(VENV)/.test ## measure what xafs_scan costs a point, beside bluesky's list_scan
 	@$(BIN)/python tests/benchmarks/scan_overhead.py
 
-bench-writers: $(VENV)/.test .venv-apstools/.done ## measure the writers beside other people's (a quarter of an hour)
+bench-writers: $(VENV)/.test apstools ## measure the writers beside other people's (a quarter of an hour)
 	@$(BIN)/python tests/benchmarks/writers.py --apstools .venv-apstools/bin/python
 
 images: ## build the container images beamline-device and beamline-python
