@@ -10,11 +10,12 @@
 static const struct {
     double low, high, home;
     double step;
+    bool no_encoder;
 } axes[NAXES] = {
     [AXIS_BRAGG] = {3, 80, 10, INFINITY}, /* its step is one of energy */
-    [AXIS_PITCH] = {-550, 550, 0, 2},       [AXIS_X] = {-11000, 11000, 0, 50},
-    [AXIS_Y] = {-11000, 11000, 0, 50},      [AXIS_Z] = {-5500, 5500, 0, INFINITY},
-    [AXIS_THETA] = {-185, 185, 0, 0.2},     [AXIS_DIFF_TH] = {-12, 92, 0, INFINITY},
+    [AXIS_PITCH] = {-550, 550, 0, 2},         [AXIS_X] = {-11000, 11000, 0, 50},
+    [AXIS_Y] = {-11000, 11000, 0, 50},        [AXIS_Z] = {-5500, 5500, 0, INFINITY},
+    [AXIS_THETA] = {-185, 185, 0, 0.2, true}, [AXIS_DIFF_TH] = {-12, 92, 0, INFINITY},
     [AXIS_DIFF_TTH] = {-12, 152, 0, 0.005},
 };
 
@@ -88,8 +89,8 @@ void axes_init(struct sim *sim)
     }
     for (int i = 0; i < NAXES; i++) {
         bl_motion_rest(&sim->axis[i].motion, start[i]);
+        bl_motion_rest(&sim->axis[i].counted, start[i]);
         sim->axis[i].sign = 1;
-        sim->axis[i].stall_s = -INFINITY;
     }
 }
 
@@ -124,14 +125,17 @@ unsigned axes_events(struct sim *sim, double now_s, double *next_s)
         struct axis *axis = &sim->axis[i];
         if (!axis->busy)
             continue;
-        const double end_s = fmax(axis->motion.end_s, axis->stall_s);
+        const double end_s = fmax(axis->motion.end_s, axis->counted.end_s);
         events |= (unsigned)SIM_AXIS_MOVES << i;
         if (now_s < end_s) {
             *next_s = fmin(*next_s, end_s);
             continue;
         }
         axis->ending = true;
-        axis->homed = axis->homed || (axis->homing && axis->motion.end == axes[i].home);
+        if (axis->homing && axis->motion.end == axes[i].home) {
+            axis->homed = true;
+            bl_motion_rest(&axis->counted, axis->motion.end);
+        }
         axis->homing = false;
     }
     return events;
@@ -171,14 +175,24 @@ unsigned sim_drive_events(int drive)
            drives[drive].events;
 }
 
-int sim_drive_state(struct sim *sim, int drive, struct sim_drive_state *state)
+/* Whether it is an encoder that tells the position. */
+static bool encoded(int index, bool by_encoder)
+{
+    return by_encoder && !axes[index].no_encoder;
+}
+
+int sim_drive_state(struct sim *sim, int drive, bool by_encoder, struct sim_drive_state *state)
 {
     const int index = drives[drive].axis;
     const struct axis *axis = &sim->axis[index];
     epicsMutexMustLock(sim->lock);
     const double now_s = sim_now(sim);
     const double true_position = bl_motion_position(&axis->motion, now_s);
+    const double step_s = 1e-3;
+    const bool lost = axes[index].no_encoder || faulty(sim, SIM_FAULT_ENCODER, index);
     *state = (struct sim_drive_state){
+        .encoder = NAN,
+        .has_encoder = !axes[index].no_encoder,
         .moving = axis->busy,
         .positive = axis->positive,
         .high_switch =
@@ -186,15 +200,22 @@ int sim_drive_state(struct sim *sim, int drive, struct sim_drive_state *state)
         .low_switch = true_position <= axes[index].low || faulty(sim, SIM_FAULT_LOW_LIMIT, index),
         .at_home = fabs(true_position - axes[index].home) < 1e-9,
         .homed = axis->homed,
-        .stalled = axis->stalled,
+        .stalled = axis->stalled && !axes[index].no_encoder,
         .owner = axis->owner,
         .commands = axis->commands,
         .scales = axis->scales,
     };
-    const int status =
-        faulty(sim, SIM_FAULT_ENCODER, index)
-            ? BL_EIO
-            : drives[drive].from_dial(sim, axis, true_position + axis->zero, &state->position);
+    const double dial = bl_motion_position(&axis->counted, now_s) + axis->zero;
+    double there;
+    int status = drives[drive].from_dial(sim, axis, dial, &state->steps);
+    const double ahead = dial + bl_motion_velocity(&axis->counted, now_s) * step_s;
+    if (status == BL_OK && drives[drive].from_dial(sim, axis, ahead, &there) == BL_OK)
+        state->velocity = (there - state->steps) / step_s;
+    if (status == BL_OK && !lost)
+        status = drives[drive].from_dial(sim, axis, true_position + axis->zero, &state->encoder);
+    state->position = encoded(index, by_encoder) ? state->encoder : state->steps;
+    if (status == BL_OK && isnan(state->position))
+        status = BL_EIO;
     epicsMutexUnlock(sim->lock);
     return status;
 }
@@ -207,18 +228,31 @@ static bool within_limits(const struct axis *axis, double dial)
     return !limited || (dial >= axis->low - slack && dial <= axis->high + slack);
 }
 
+/* The steps counted follow the motion, `lost` apart. */
+static void count_along(struct axis *axis, double lost)
+{
+    axis->counted = axis->motion;
+    axis->counted.end += lost;
+    for (int i = 0; i < axis->counted.n; i++)
+        axis->counted.piece[i].position += lost;
+}
+
 /* Ends a motion where a limit switch does: where it is, or at once where it is thought to be. */
 static void cut(struct sim *sim, int index, double now_s)
 {
-    struct bl_motion *motion = &sim->axis[index].motion;
+    struct axis *axis = &sim->axis[index];
+    struct bl_motion *motion = &axis->motion;
     const double here = bl_motion_position(motion, now_s);
     const bool high = faulty(sim, SIM_FAULT_HIGH_LIMIT, index);
     const bool low = faulty(sim, SIM_FAULT_LOW_LIMIT, index);
+    const double lost = bl_motion_position(&axis->counted, now_s) - here;
     bool hit;
     (void)bl_motion_cut(motion, now_s, high ? fmin(here, axes[index].high) : axes[index].high, 1,
                         &hit);
     (void)bl_motion_cut(motion, now_s, low ? fmax(here, axes[index].low) : axes[index].low, -1,
                         &hit);
+    if (!axis->stalled)
+        count_along(axis, lost);
 }
 
 /* An axis that is stuck stays where it is, while its drive counts steps to the end. */
@@ -226,23 +260,21 @@ static void hold(struct sim *sim, int index, double now_s)
 {
     struct axis *axis = &sim->axis[index];
     axis->stalled = true;
-    axis->stall_s = axis->motion.end_s;
     bl_motion_rest(&axis->motion, bl_motion_position(&axis->motion, now_s));
 }
 
-static int start(struct sim *sim, int index, const void *owner, double now_s, double true_target,
-                 const struct bl_motion_profile *profile)
+static int start(struct sim *sim, int index, const void *owner, double now_s, bool by_encoder,
+                 double true_target, const struct bl_motion_profile *profile)
 {
     struct axis *axis = &sim->axis[index];
     const double here = bl_motion_position(&axis->motion, now_s);
-    if (faulty(sim, SIM_FAULT_ENCODER, index))
+    if (encoded(index, by_encoder) && faulty(sim, SIM_FAULT_ENCODER, index))
         return BL_EIO;
     const int status = bl_motion_move(&axis->motion, now_s, true_target, profile);
     if (status != BL_OK)
         return status;
-    cut(sim, index, now_s);
     axis->stalled = false;
-    axis->stall_s = -INFINITY;
+    cut(sim, index, now_s);
     if (faulty(sim, SIM_FAULT_STUCK, index))
         hold(sim, index, now_s);
     axis->positive = true_target >= here;
@@ -264,7 +296,7 @@ void axes_fault(struct sim *sim, double now_s)
     }
 }
 
-int sim_drive_move(struct sim *sim, int drive, const void *owner, double target,
+int sim_drive_move(struct sim *sim, int drive, const void *owner, bool by_encoder, double target,
                    const struct bl_motion_profile *profile)
 {
     const int index = drives[drive].axis;
@@ -275,10 +307,14 @@ int sim_drive_move(struct sim *sim, int drive, const void *owner, double target,
     epicsMutexMustLock(sim->lock);
     const double now_s = sim_now(sim);
     counting_advance(sim, now_s, true);
-    const double dial_here = bl_motion_position(&axis->motion, now_s) + axis->zero;
+    const double lost = encoded(index, by_encoder) ? 0
+                                                   : bl_motion_position(&axis->counted, now_s) -
+                                                         bl_motion_position(&axis->motion, now_s);
+    const double zero = axis->zero + lost;
+    const double dial_here = bl_motion_position(&axis->motion, now_s) + zero;
     int status = drives[drive].from_dial(sim, axis, dial_here, &here);
     if (status == BL_OK && isinf(target) && drives[drive].whole) /* on until a switch ends it */
-        dial = (target > 0 ? axes[index].high + 1 : axes[index].low - 1) + axis->zero;
+        dial = (target > 0 ? axes[index].high + 1 : axes[index].low - 1) + zero;
     else if (status == BL_OK)
         status = drives[drive].to_dial(sim, axis, target, &dial);
     if (status == BL_OK && !drives[drive].whole && !within_limits(axis, dial))
@@ -292,14 +328,14 @@ int sim_drive_move(struct sim *sim, int drive, const void *owner, double target,
         scaled.base *= scale;
         scaled.accel *= scale;
     }
-    status = start(sim, index, owner, now_s, dial - axis->zero, &scaled);
+    status = start(sim, index, owner, now_s, by_encoder, dial - zero, &scaled);
 done:
     sim_tell(sim, 0);
     epicsMutexUnlock(sim->lock);
     return status;
 }
 
-int sim_drive_home(struct sim *sim, int drive, const void *owner,
+int sim_drive_home(struct sim *sim, int drive, const void *owner, bool by_encoder,
                    const struct bl_motion_profile *profile)
 {
     const int index = drives[drive].axis;
@@ -308,7 +344,7 @@ int sim_drive_home(struct sim *sim, int drive, const void *owner,
     epicsMutexMustLock(sim->lock);
     const double now_s = sim_now(sim);
     counting_advance(sim, now_s, true);
-    const int status = start(sim, index, owner, now_s, axes[index].home, profile);
+    const int status = start(sim, index, owner, now_s, by_encoder, axes[index].home, profile);
     sim->axis[index].homing = status == BL_OK;
     sim_tell(sim, 0);
     epicsMutexUnlock(sim->lock);
@@ -333,8 +369,9 @@ int sim_drive_stop(struct sim *sim, int drive, const void *owner, double accel)
             per_unit = fabs(step / (there - here));
     }
     const int status = bl_motion_stop(&axis->motion, now_s, accel * per_unit);
+    if (axis->stalled)
+        (void)bl_motion_stop(&axis->counted, now_s, accel * per_unit);
     cut(sim, index, now_s);
-    axis->stall_s = -INFINITY;
     axis->owner = owner;
     sim_tell(sim, 0);
     epicsMutexUnlock(sim->lock);
@@ -348,7 +385,10 @@ int sim_drive_define(struct sim *sim, int drive, double position)
     if (!drives[drive].whole || !isfinite(position))
         return BL_EINVAL;
     epicsMutexMustLock(sim->lock);
-    axis->zero = position - bl_motion_position(&axis->motion, sim_now(sim));
+    const double here = bl_motion_position(&axis->motion, sim_now(sim));
+    axis->zero = position - here;
+    if (!axis->busy) /* its steps are counted anew, too */
+        bl_motion_rest(&axis->counted, here);
     axis->scales++;
     sim_tell(sim, index == AXIS_BRAGG ? SIM_MONO_CHANGED : 0);
     epicsMutexUnlock(sim->lock);

@@ -49,10 +49,15 @@ static long status(motorRecord *prec, motor_status *status)
 {
     struct pvt *pvt = prec->dpvt;
     struct sim_drive_state state;
-    const bool known = sim_drive_state(the_sim, pvt->drive, &state) == BL_OK;
+    const bool known =
+        sim_drive_state(the_sim, pvt->drive, prec->ueip == motorUEIP_Yes, &state) == BL_OK;
     const bool moved_by_other = state.commands != pvt->commands && state.owner != prec;
     *status = (motor_status){
         .position = state.position,
+        .steps = state.steps,
+        .encoder = state.encoder,
+        .velocity = state.velocity,
+        .has_encoder = state.has_encoder,
         .moving = state.moving,
         .high_switch = state.high_switch,
         .low_switch = state.low_switch,
@@ -80,14 +85,15 @@ static long move(motorRecord *prec, const motor_command *command)
 {
     const struct pvt *pvt = prec->dpvt;
     const struct bl_motion_profile p = profile(command);
-    return sim_drive_move(the_sim, pvt->drive, prec, command->target, &p);
+    return sim_drive_move(the_sim, pvt->drive, prec, prec->ueip == motorUEIP_Yes, command->target,
+                          &p);
 }
 
 static long home(motorRecord *prec, const motor_command *command)
 {
     const struct pvt *pvt = prec->dpvt;
     const struct bl_motion_profile p = profile(command);
-    return sim_drive_home(the_sim, pvt->drive, prec, &p);
+    return sim_drive_home(the_sim, pvt->drive, prec, prec->ueip == motorUEIP_Yes, &p);
 }
 
 static long stop(motorRecord *prec, double accel)

@@ -64,7 +64,10 @@ void sim_watch(struct sim *sim, struct sim_watch *watch);
 
 /* Drives: what a motor moves. */
 struct sim_drive_state {
-    double position;
+    double position;       /* by the encoder if it was asked for, else by the steps counted */
+    double steps, encoder; /* encoder: NAN where it does not tell */
+    double velocity;
+    bool has_encoder;
     bool moving; /* until the end of the motion has been told */
     bool positive, high_switch, low_switch, at_home, homed;
     bool stalled;           /* the last command moved nothing */
@@ -75,12 +78,14 @@ struct sim_drive_state {
 
 int sim_drive_find(const char *name); /* -1: none of that name */
 unsigned sim_drive_events(int drive);
-/* Fails where the axis is at no position of the drive; everything but the position holds even so.
- */
-int sim_drive_state(struct sim *sim, int drive, struct sim_drive_state *state);
-int sim_drive_move(struct sim *sim, int drive, const void *owner, double target,
+/* `by_encoder` asks for positions and targets by the encoder of an axis that has one; else they are
+   by the steps that the drive counts, of which an axis that is stuck loses some. */
+
+/* Fails where the position is not known; everything else holds even so. */
+int sim_drive_state(struct sim *sim, int drive, bool by_encoder, struct sim_drive_state *state);
+int sim_drive_move(struct sim *sim, int drive, const void *owner, bool by_encoder, double target,
                    const struct bl_motion_profile *profile);
-int sim_drive_home(struct sim *sim, int drive, const void *owner,
+int sim_drive_home(struct sim *sim, int drive, const void *owner, bool by_encoder,
                    const struct bl_motion_profile *profile);
 /* `accel` in the units of the drive; 0: at once. */
 int sim_drive_stop(struct sim *sim, int drive, const void *owner, double accel);

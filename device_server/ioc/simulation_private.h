@@ -22,10 +22,12 @@ enum {
     NAXES
 };
 
-/* Positions of the motion are true ones: what the beam sees. A controller counts from its own zero:
-   dial = true + zero. */
+/* Positions of the motion are true ones: what the beam sees, and what an encoder tells. A drive
+   counts its steps, which are the same until the axis is stuck. Dials count from a zero of their
+   own: dial = true + zero. */
 struct axis {
     struct bl_motion motion;
+    struct bl_motion counted;
     double zero;
     double sign, offset; /* user = sign * dial + offset */
     double low, high;    /* soft limits of the dial; both 0: none */
@@ -33,8 +35,7 @@ struct axis {
     bool ending;         /* .. and is being told */
     bool positive;       /* direction of the last motion */
     bool homing, homed;
-    bool stalled;   /* the last command found the axis stuck .. */
-    double stall_s; /* .. and its drive takes the motion to last until then */
+    bool stalled; /* the last command found the axis stuck */
     const void *owner;
     unsigned long commands, scales;
 };

@@ -9,7 +9,7 @@
 static int energy_kev(struct sim *sim, double *kev)
 {
     struct sim_drive_state state;
-    const int status = sim_drive_state(sim, sim_drive_find("energy"), &state);
+    const int status = sim_drive_state(sim, sim_drive_find("energy"), true, &state);
     *kev = state.position / 1000;
     return status;
 }

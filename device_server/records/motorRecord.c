@@ -7,6 +7,7 @@
 #include "dbEvent.h"
 #include "devSup.h"
 #include "epicsExport.h"
+#include "epicsMath.h"
 #include "errlog.h"
 #include "recGbl.h"
 #include "recSup.h"
@@ -24,24 +25,28 @@ static const struct {
     void (*act)(motorRecord *);
     long (*set)(motorRecord *);
 } reactions[] = {
-    {motorRecordVAL, motor_act_val, NULL},         {motorRecordDVAL, motor_act_dval, NULL},
-    {motorRecordRVAL, motor_act_rval, NULL},       {motorRecordRLV, motor_act_rlv, NULL},
-    {motorRecordSTOP, motor_act_stop, NULL},       {motorRecordSPMG, motor_act_spmg, NULL},
-    {motorRecordSYNC, motor_act_sync, NULL},       {motorRecordTWF, motor_act_twf, NULL},
-    {motorRecordTWR, motor_act_twr, NULL},         {motorRecordJOGF, motor_act_jogf, NULL},
-    {motorRecordJOGR, motor_act_jogr, NULL},       {motorRecordHOMF, motor_act_homf, NULL},
-    {motorRecordHOMR, motor_act_homr, NULL},       {motorRecordOFF, NULL, motor_set_off},
-    {motorRecordDIR, NULL, motor_set_dir},         {motorRecordSSET, NULL, motor_set_sset},
-    {motorRecordSUSE, NULL, motor_set_suse},       {motorRecordHLM, NULL, motor_set_hlm},
-    {motorRecordLLM, NULL, motor_set_llm},         {motorRecordDHLM, NULL, motor_set_dial_limit},
-    {motorRecordDLLM, NULL, motor_set_dial_limit}, {motorRecordVELO, NULL, motor_set_speed},
-    {motorRecordVBAS, NULL, motor_set_speed},      {motorRecordVMAX, NULL, motor_set_speed},
-    {motorRecordACCL, NULL, motor_set_speed},      {motorRecordBDST, NULL, motor_set_speed},
-    {motorRecordBVEL, NULL, motor_set_speed},      {motorRecordBACC, NULL, motor_set_speed},
-    {motorRecordJVEL, NULL, motor_set_speed},      {motorRecordJAR, NULL, motor_set_speed},
-    {motorRecordHVEL, NULL, motor_set_speed},      {motorRecordMRES, NULL, motor_set_mres},
-    {motorRecordUREV, NULL, motor_set_urev},       {motorRecordSREV, NULL, motor_set_urev},
-    {motorRecordRDBD, NULL, motor_set_rdbd},
+    {motorRecordVAL, motor_act_val, NULL},          {motorRecordDVAL, motor_act_dval, NULL},
+    {motorRecordRVAL, motor_act_rval, NULL},        {motorRecordRLV, motor_act_rlv, NULL},
+    {motorRecordSTOP, motor_act_stop, NULL},        {motorRecordSPMG, motor_act_spmg, NULL},
+    {motorRecordSYNC, motor_act_sync, NULL},        {motorRecordTWF, motor_act_twf, NULL},
+    {motorRecordTWR, motor_act_twr, NULL},          {motorRecordJOGF, motor_act_jogf, NULL},
+    {motorRecordJOGR, motor_act_jogr, NULL},        {motorRecordHOMF, motor_act_homf, NULL},
+    {motorRecordHOMR, motor_act_homr, NULL},        {motorRecordOFF, NULL, motor_set_off},
+    {motorRecordDIR, NULL, motor_set_dir},          {motorRecordSSET, NULL, motor_set_sset},
+    {motorRecordSUSE, NULL, motor_set_suse},        {motorRecordHLM, NULL, motor_set_hlm},
+    {motorRecordLLM, NULL, motor_set_llm},          {motorRecordDHLM, NULL, motor_set_dial_limit},
+    {motorRecordDLLM, NULL, motor_set_dial_limit},  {motorRecordVELO, NULL, motor_set_speed},
+    {motorRecordVBAS, NULL, motor_set_speed},       {motorRecordVMAX, NULL, motor_set_speed},
+    {motorRecordACCL, NULL, motor_set_speed},       {motorRecordBDST, NULL, motor_set_speed},
+    {motorRecordBVEL, NULL, motor_set_speed},       {motorRecordBACC, NULL, motor_set_speed},
+    {motorRecordJVEL, NULL, motor_set_speed},       {motorRecordJAR, NULL, motor_set_speed},
+    {motorRecordHVEL, NULL, motor_set_speed},       {motorRecordMRES, NULL, motor_set_mres},
+    {motorRecordUREV, NULL, motor_set_urev},        {motorRecordSREV, NULL, motor_set_urev},
+    {motorRecordRDBD, NULL, motor_set_rdbd},        {motorRecordRTRY, NULL, motor_set_rtry},
+    {motorRecordUEIP, NULL, motor_set_ueip},        {motorRecordFOF, NULL, motor_set_fof},
+    {motorRecordVOF, NULL, motor_set_vof},          {motorRecordS, NULL, motor_set_revolutions},
+    {motorRecordSBAS, NULL, motor_set_revolutions}, {motorRecordSBAK, NULL, motor_set_revolutions},
+    {motorRecordSMAX, NULL, motor_set_revolutions},
 };
 
 static long init_record(struct dbCommon *common, int pass)
@@ -69,6 +74,8 @@ static long init_record(struct dbCommon *common, int pass)
     if (drive->limits != NULL)
         drive->limits(prec);
     motor_read(prec);
+    if (prec->ueip == motorUEIP_Yes && !prec->priv->status.has_encoder)
+        prec->ueip = motorUEIP_No;
     motor_sync(prec);
     prec->dmov = !prec->movn;
     /* The position is known from the start; a record left in its initial alarm would be refused by
@@ -126,7 +133,7 @@ static long special(struct dbAddr *addr, int after)
     return 0;
 }
 
-enum dimension { NONE, POSITION, SPEED, ACCELERATION, SECONDS };
+enum dimension { NONE, POSITION, SPEED, ACCELERATION, SECONDS, REVOLUTIONS };
 
 static enum dimension dimension(const struct dbAddr *addr)
 {
@@ -143,6 +150,11 @@ static enum dimension dimension(const struct dbAddr *addr)
     case motorRecordACCL:
     case motorRecordBACC:
         return SECONDS;
+    case motorRecordS:
+    case motorRecordSBAS:
+    case motorRecordSBAK:
+    case motorRecordSMAX:
+        return REVOLUTIONS;
     default:
         return addr->field_type == DBF_DOUBLE ? POSITION : NONE;
     }
@@ -155,6 +167,8 @@ static long get_units(struct dbAddr *addr, char *units)
     const enum dimension d = dimension(addr);
     if (d == SECONDS)
         strcpy(units, "s");
+    else if (d == REVOLUTIONS)
+        strcpy(units, "rev/s");
     else if (d != NONE) /* EGU is shorter than a DBR's units, the suffix might not fit any more */
         snprintf(units, DB_UNITS_SIZE, "%.*s%s", DB_UNITS_SIZE - 4, prec->egu, suffix[d]);
     return 0;
@@ -164,7 +178,7 @@ static long get_precision(const struct dbAddr *addr, long *precision)
 {
     const motorRecord *prec = (const motorRecord *)addr->precord;
     *precision = prec->prec;
-    if (dimension(addr) == SECONDS)
+    if (dimension(addr) == SECONDS || dimension(addr) == REVOLUTIONS)
         *precision = 3;
     recGblGetPrec(addr, precision);
     return 0;
@@ -218,9 +232,19 @@ static long get_control_double(struct dbAddr *addr, struct dbr_ctrlDouble *contr
     return 0;
 }
 
+/* Limits of the alarms, of which those without a severity are none. */
 static long get_alarm_double(struct dbAddr *addr, struct dbr_alDouble *limits)
 {
-    recGblGetAlarmDouble(addr, limits);
+    const motorRecord *prec = (const motorRecord *)addr->precord;
+    const int field = dbGetFieldIndex(addr);
+    if (field != motorRecordVAL && field != motorRecordRBV) {
+        recGblGetAlarmDouble(addr, limits);
+        return 0;
+    }
+    limits->upper_alarm_limit = prec->hhsv ? prec->hihi : epicsNAN;
+    limits->upper_warning_limit = prec->hsv ? prec->high : epicsNAN;
+    limits->lower_warning_limit = prec->lsv ? prec->low : epicsNAN;
+    limits->lower_alarm_limit = prec->llsv ? prec->lolo : epicsNAN;
     return 0;
 }
 

@@ -8,6 +8,7 @@ static void begin(motorRecord *prec)
 {
     prec->dmov = 0;
     prec->miss = 0;
+    prec->rcnt = 0;
     prec->priv->command_failed = false;
     motor_post(prec, 0);
 }
@@ -287,6 +288,20 @@ void motor_act_homr(motorRecord *prec)
     home(prec, prec->homr != 0, MIP_HOMR);
 }
 
+/* A move that did not arrive is tried again, RTRY times; where that is 0, MISS stays 0 as well. */
+static void missed(motorRecord *prec)
+{
+    if (prec->rcnt >= prec->rtry) {
+        finish(prec);
+        prec->miss = prec->rtry > 0;
+        return;
+    }
+    prec->rcnt++;
+    launch(prec);
+    if (prec->mip != 0)
+        prec->mip |= MIP_RETRY;
+}
+
 /* What follows from the drive's state after every read of it. */
 void motor_progress(motorRecord *prec)
 {
@@ -321,8 +336,7 @@ void motor_progress(motorRecord *prec)
         } else if (status->high_switch || status->low_switch || status->interrupted) {
             finish_here(prec);
         } else {
-            finish(prec);
-            prec->miss = 1;
+            missed(prec);
         }
     } else {
         finish_here(prec);

@@ -3,12 +3,17 @@
 #include <limits.h>
 #include <math.h>
 
-static epicsInt32 raw(const motorRecord *prec, double dial)
+static epicsInt32 whole(double dial, double resolution)
 {
-    const double steps = rint(dial / prec->mres);
+    const double steps = rint(dial / resolution);
     if (!(fabs(steps) < INT_MAX))
         return steps > 0 ? INT_MAX : INT_MIN;
     return (epicsInt32)steps;
+}
+
+static epicsInt32 raw(const motorRecord *prec, double dial)
+{
+    return whole(dial, prec->mres);
 }
 
 static bool same_place(const motorRecord *prec, double a, double b)
@@ -27,7 +32,11 @@ void motor_read(motorRecord *prec)
         prec->drbv = same_place(prec, status->position, prec->dval) ? prec->dval : status->position;
         prec->rrbv = raw(prec, prec->drbv);
         motor_user_readback(prec);
+        prec->rmp = raw(prec, status->steps);
+        prec->rvel = raw(prec, status->velocity);
     }
+    if (status->has_encoder && isfinite(status->encoder))
+        prec->rep = whole(status->encoder, prec->eres);
     prec->movn = status->moving;
     prec->rhls = status->high_switch;
     prec->rlls = status->low_switch;
@@ -35,12 +44,12 @@ void motor_read(motorRecord *prec)
     prec->lls = prec->dir == motorDIR_Neg ? status->high_switch : status->low_switch;
     prec->athm = status->at_home;
     prec->tdir = status->positive;
-    /* Bits as in synApps: direction, done, plus limit, home, problem, moving, minus limit, homed.
-     */
+    /* Bits as in synApps: direction, done, plus limit, home, encoder, problem, moving, minus limit,
+       homed. */
     prec->msta = (status->positive ? 0x1u : 0) | (status->moving ? 0x400u : 0x2u) |
                  (status->high_switch ? 0x4u : 0) | (status->at_home ? 0x88u : 0) |
-                 (status->trouble ? 0x200u : 0) | (status->low_switch ? 0x2000u : 0) |
-                 (status->homed ? 0x4000u : 0);
+                 (status->has_encoder ? 0x100u : 0) | (status->trouble ? 0x200u : 0) |
+                 (status->low_switch ? 0x2000u : 0) | (status->homed ? 0x4000u : 0);
 }
 
 void motor_user_readback(motorRecord *prec)

@@ -17,10 +17,12 @@ static const struct {
     FIELD(diff), FIELD(rdif), FIELD(off),  FIELD(dir),  FIELD(set),  FIELD(hlm),  FIELD(llm),
     FIELD(dhlm), FIELD(dllm), FIELD(velo), FIELD(vbas), FIELD(vmax), FIELD(accl), FIELD(bdst),
     FIELD(bvel), FIELD(bacc), FIELD(jvel), FIELD(jar),  FIELD(hvel), FIELD(mres), FIELD(srev),
-    FIELD(urev), FIELD(rdbd), FIELD(lvio), FIELD(hls),  FIELD(lls),  FIELD(rhls), FIELD(rlls),
-    FIELD(athm), FIELD(tdir), FIELD(cdir), FIELD(msta), FIELD(stop), FIELD(spmg), FIELD(sync),
-    FIELD(twf),  FIELD(twr),  FIELD(jogf), FIELD(jogr), FIELD(homf), FIELD(homr), FIELD(mip),
-    FIELD(miss), FIELD(movn), FIELD(dmov),
+    FIELD(urev), FIELD(s),    FIELD(sbas), FIELD(sbak), FIELD(smax), FIELD(rdbd), FIELD(rtry),
+    FIELD(rcnt), FIELD(ueip), FIELD(foff), FIELD(fof),  FIELD(vof),  FIELD(rmp),  FIELD(rep),
+    FIELD(rvel), FIELD(lvio), FIELD(hls),  FIELD(lls),  FIELD(rhls), FIELD(rlls), FIELD(athm),
+    FIELD(tdir), FIELD(cdir), FIELD(msta), FIELD(stop), FIELD(spmg), FIELD(sync), FIELD(twf),
+    FIELD(twr),  FIELD(jogf), FIELD(jogr), FIELD(homf), FIELD(homr), FIELD(mip),  FIELD(miss),
+    FIELD(movn), FIELD(dmov),
 };
 #undef FIELD
 #define NFIELDS (sizeof(fields) / sizeof(fields[0]))
@@ -101,4 +103,12 @@ void motor_alarms(motorRecord *prec)
         recGblSetSevrMsg(prec, HIGH_ALARM, prec->hlsv, "high limit switch");
     if (prec->lls)
         recGblSetSevrMsg(prec, LOW_ALARM, prec->hlsv, "low limit switch");
+    if (prec->hhsv && prec->rbv >= prec->hihi)
+        recGblSetSevr(prec, HIHI_ALARM, prec->hhsv);
+    if (prec->llsv && prec->rbv <= prec->lolo)
+        recGblSetSevr(prec, LOLO_ALARM, prec->llsv);
+    if (prec->hsv && prec->rbv >= prec->high)
+        recGblSetSevr(prec, HIGH_ALARM, prec->hsv);
+    if (prec->lsv && prec->rbv <= prec->low)
+        recGblSetSevr(prec, LOW_ALARM, prec->lsv);
 }

@@ -13,12 +13,13 @@ enum motor_mip {
     MIP_HOMF = 0x8,
     MIP_HOMR = 0x10,
     MIP_MOVE = 0x20,
+    MIP_RETRY = 0x40,
     MIP_MOVE_BL = 0x100, /* on the way to where the backlash is taken up from */
     MIP_STOP = 0x200,
     MIP_EXTERNAL = 0x8000
 };
 
-#define MOTOR_POSTED_BYTES 512
+#define MOTOR_POSTED_BYTES 640
 
 struct motor_private {
     void (*act)(motorRecord *prec); /* what the last put asks for, until the record processes */
@@ -77,7 +78,12 @@ long motor_set_dial_limit(motorRecord *prec);
 long motor_set_speed(motorRecord *prec);
 long motor_set_mres(motorRecord *prec);
 long motor_set_urev(motorRecord *prec);
+long motor_set_revolutions(motorRecord *prec);
 long motor_set_rdbd(motorRecord *prec);
+long motor_set_rtry(motorRecord *prec);
+long motor_set_ueip(motorRecord *prec);
+long motor_set_fof(motorRecord *prec);
+long motor_set_vof(motorRecord *prec);
 void motor_set_defaults(motorRecord *prec);
 void motor_frame_changed(motorRecord *prec);
 

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "dbEvent.h"
+#include "recGbl.h"
 
 /* A value that makes no sense goes back to what it was; the client's put fails. */
 static long refuse(motorRecord *prec, epicsFloat64 *field)
@@ -57,6 +58,22 @@ long motor_set_suse(motorRecord *prec)
     return 0;
 }
 
+long motor_set_fof(motorRecord *prec)
+{
+    prec->fof = 0;
+    prec->foff = motorFOFF_Frozen;
+    motor_post(prec, 0);
+    return 0;
+}
+
+long motor_set_vof(motorRecord *prec)
+{
+    prec->vof = 0;
+    prec->foff = motorFOFF_Variable;
+    motor_post(prec, 0);
+    return 0;
+}
+
 static void limits_changed(motorRecord *prec)
 {
     motor_user_limits(prec);
@@ -106,6 +123,16 @@ static void clamp(epicsFloat64 *speed, double low, double high)
     *speed = fmin(fmax(*speed, low), high);
 }
 
+/* The same speeds in revolutions of the motor. */
+static void revolutions(motorRecord *prec)
+{
+    const double travel = fabs(prec->urev);
+    prec->s = prec->velo / travel;
+    prec->sbas = prec->vbas / travel;
+    prec->sbak = prec->bvel / travel;
+    prec->smax = prec->vmax / travel;
+}
+
 long motor_set_speed(motorRecord *prec)
 {
     epicsFloat64 *const positive[] = {&prec->velo, &prec->vmax, &prec->bvel, &prec->jvel,
@@ -127,8 +154,26 @@ long motor_set_speed(motorRecord *prec)
     clamp(&prec->bvel, prec->vbas, prec->vmax);
     clamp(&prec->jvel, prec->vbas, prec->vmax);
     clamp(&prec->hvel, prec->vbas, prec->vmax);
+    revolutions(prec);
     motor_post(prec, 0);
     return 0;
+}
+
+long motor_set_revolutions(motorRecord *prec)
+{
+    const struct {
+        epicsFloat64 *put, *speed;
+    } pairs[] = {{&prec->s, &prec->velo},
+                 {&prec->sbas, &prec->vbas},
+                 {&prec->sbak, &prec->bvel},
+                 {&prec->smax, &prec->vmax}};
+    for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+        if (*pairs[i].put != *(const epicsFloat64 *)motor_last_posted(prec, pairs[i].put))
+            *pairs[i].speed = *pairs[i].put * fabs(prec->urev);
+    }
+    const long status = motor_set_speed(prec);
+    revolutions(prec);
+    return status;
 }
 
 long motor_set_mres(motorRecord *prec)
@@ -136,6 +181,7 @@ long motor_set_mres(motorRecord *prec)
     if (!isfinite(prec->mres) || prec->mres == 0)
         return refuse(prec, &prec->mres);
     prec->urev = prec->mres * prec->srev;
+    revolutions(prec);
     motor_from_dial(prec, prec->dval);
     motor_post(prec, 0);
     return 0;
@@ -150,6 +196,7 @@ long motor_set_urev(motorRecord *prec)
     if (!isfinite(prec->urev) || prec->urev == 0)
         return refuse(prec, &prec->urev);
     prec->mres = prec->urev / prec->srev;
+    revolutions(prec);
     motor_from_dial(prec, prec->dval);
     motor_post(prec, 0);
     return 0;
@@ -159,6 +206,32 @@ long motor_set_rdbd(motorRecord *prec)
 {
     if (!isfinite(prec->rdbd) || prec->rdbd < 0)
         return refuse(prec, &prec->rdbd);
+    return 0;
+}
+
+long motor_set_rtry(motorRecord *prec)
+{
+    if (prec->rtry >= 0)
+        return 0;
+    prec->rtry = *(const epicsInt16 *)motor_last_posted(prec, &prec->rtry);
+    return S_db_badField;
+}
+
+/* At rest the target becomes where the motor now is said to be; one that moves still goes to it. A
+   command that was refused for want of an encoder is over. */
+long motor_set_ueip(motorRecord *prec)
+{
+    struct motor_private *priv = prec->priv;
+    if (prec->ueip == motorUEIP_Yes && !priv->status.has_encoder) {
+        prec->ueip = motorUEIP_No;
+        return S_db_badField;
+    }
+    priv->command_failed = false;
+    motor_read(prec);
+    if (prec->mip == 0 && !priv->paused && !priv->status_failed)
+        motor_sync(prec);
+    motor_alarms(prec);
+    motor_post(prec, recGblResetAlarms(prec));
     return 0;
 }
 
@@ -183,4 +256,5 @@ void motor_set_defaults(motorRecord *prec)
     fill(&prec->jvel, prec->velo);
     fill(&prec->hvel, prec->velo);
     fill(&prec->jar, prec->accl > 0 ? prec->jvel / prec->accl : 0);
+    revolutions(prec);
 }

@@ -324,14 +324,17 @@ def test_no_motor_starts_in_alarm(start_ioc):
     bl.close()
 
 
-#: What operators' screens, plans, EpicsMotor and ophyd-async's Motor use.
+#: What operators' screens, plans, EpicsMotor, ophyd-async's and pyepics' Motor use.
 # fmt: off
 FIELDS = (
     "VAL", "DVAL", "RVAL", "RBV", "DRBV", "RRBV", "DMOV", "MOVN", "STOP", "SPMG", "VELO", "VBAS",
     "VMAX", "ACCL", "BDST", "BVEL", "BACC", "HLM", "LLM", "DHLM", "DLLM", "HLS", "LLS", "LVIO",
     "OFF", "DIR", "SET", "FOFF", "TWF", "TWR", "TWV", "JOGF", "JOGR", "JVEL", "HOMF", "HOMR",
     "TDIR", "MRES", "SREV", "UREV", "ERES", "RDBD", "EGU", "PREC", "MSTA", "MISS", "STAT", "SEVR",
-    "OUT", "DESC",
+    "OUT", "DESC", "RTRY", "RCNT", "UEIP", "RMP", "REP", "RVEL", "RDIF", "DIFF", "S", "SBAS",
+    "SBAK", "SMAX", "HIHI", "LOLO", "HIGH", "LOW", "HHSV", "LLSV", "HSV", "LSV", "HLSV", "RHLS",
+    "RLLS", "SSET", "SUSE", "FOF", "VOF", "ATHM", "CDIR", "MIP", "JAR", "HVEL", "RLV", "SYNC",
+    "HOPR", "LOPR", "MDEL", "ADEL", "DTYP", "RTYP", "DISP", "DISA", "SCAN", "PROC", "NAME",
 )
 # fmt: on
 
