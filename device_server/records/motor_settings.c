@@ -3,7 +3,6 @@
 #include <math.h>
 
 #include "dbEvent.h"
-#include "recGbl.h"
 
 /* A value that makes no sense goes back to what it was; the client's put fails. */
 static long refuse(motorRecord *prec, epicsFloat64 *field)
@@ -218,7 +217,8 @@ long motor_set_rtry(motorRecord *prec)
 }
 
 /* At rest the target becomes where the motor now is said to be; one that moves still goes to it. A
-   command that was refused for want of an encoder is over. */
+   command that was refused for want of an encoder is over; the record processes next, and its alarm
+   ends. */
 long motor_set_ueip(motorRecord *prec)
 {
     struct motor_private *priv = prec->priv;
@@ -230,8 +230,7 @@ long motor_set_ueip(motorRecord *prec)
     motor_read(prec);
     if (prec->mip == 0 && !priv->paused && !priv->status_failed)
         motor_sync(prec);
-    motor_alarms(prec);
-    motor_post(prec, recGblResetAlarms(prec));
+    motor_post(prec, 0);
     return 0;
 }
 
