@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from pydantic import ValidationError
 from tiled.config import Config
 from tiled.utils import parse, prepend_to_sys_path
@@ -79,7 +80,11 @@ def check_shareable(config: Config, folder: DataFolder) -> None:
 def _sections(path: Path) -> dict[str, Any]:
     try:
         found = parse(path)
-    except Exception as error:  # of the file system, or of YAML
+    except yaml.MarkedYAMLError as error:  # which would quote the file itself
+        line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
+        wrong = f"{error.problem}{line}"
+        raise ServerError(f"the configuration {path} cannot be read: {wrong}") from error
+    except (OSError, ValueError) as error:
         raise ServerError(f"the configuration {path} cannot be read: {error}") from error
     if not isinstance(found, dict):
         raise ServerError(f"the configuration {path} is not valid: it has no sections")

@@ -103,15 +103,15 @@ def serve(folder: DataFolder, host: str, port: int, config_file: Path | None = N
     from ._config import check_shareable, read_config
     from ._databases import make_ready
     from ._guard import guard
-    from ._tables import take_turns
+    from ._tables import mend_tables
 
     config = read_config(folder, config_file)
     if folder.name:
         check_shareable(config, folder)
     make_ready(config, folder.prepare(embedded=config_file is None))
     for each in config.trees or ():
+        mend_tables(each.tree)
         guard(each.tree)
-        take_turns(each.tree)
     routers: list[Any] = config.routers
     routers += [_downloads.router, _watch.router]
     tree = config.merged_trees

@@ -1,7 +1,8 @@
 """A page for people in the next room: the scan that goes on, as the session reduces it.
 
 The session puts the newest state here with the writer's key; the page, and whoever asks for the
-state, needs the reader's. Only the newest is kept, in memory: what was measured is in Tiled.
+state, needs the reader's. Only the newest is kept, in memory, or in the Redis that several servers
+have in common: what was measured is in Tiled.
 """
 
 import json
@@ -9,12 +10,17 @@ from importlib.resources import files
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response, Security
+from redis.asyncio import Redis
 from tiled.server.authentication import check_scopes, move_api_key
+from tiled.server.dependencies import get_root_tree
 
 __all__ = ["router"]
 
 MAX_BYTES = 4_000_000
 """Of a state: ten times that of a long scan."""
+
+_SHARED_KEY = "beamline:watch"
+_SHARED_S = 7 * 86_400
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -39,16 +45,32 @@ Writer = Annotated[Any, Security(check_scopes, scopes=["write:data"])]
 
 
 class _Newest:
-    """The newest state, as it came."""
+    """The newest state, as it came; one for all servers that stream through one Redis."""
 
-    state: bytes | None = None
+    _own: bytes | None = None
+
+    def __init__(self, tree: Annotated[Any, Depends(get_root_tree)]) -> None:
+        cache: Any = getattr(getattr(tree, "context", None), "streaming_cache", None)
+        self._redis = getattr(cache, "client", None)
+
+    async def put(self, state: bytes) -> None:
+        if isinstance(self._redis, Redis):
+            await self._redis.set(_SHARED_KEY, state, ex=_SHARED_S)
+        else:
+            _Newest._own = state
+
+    async def get(self) -> bytes | None:
+        if isinstance(self._redis, Redis):
+            found = await self._redis.get(_SHARED_KEY)
+            return found.encode() if isinstance(found, str) else found
+        return self._own
 
 
-_newest = _Newest()
+Newest = Annotated[_Newest, Depends()]
 
 
 @router.put("/state", status_code=204)
-async def put_state(request: Request, _: Writer) -> None:
+async def put_state(request: Request, newest: Newest, _: Writer) -> None:
     """Take the newest state of a scan: a JSON object."""
     body = b""
     async for chunk in request.stream():
@@ -61,15 +83,15 @@ async def put_state(request: Request, _: Writer) -> None:
         raise HTTPException(422, f"a state is JSON: {error}") from error
     if not isinstance(state, dict):
         raise HTTPException(422, "a state is a JSON object")
-    _newest.state = body
+    await newest.put(body)
 
 
 @router.get("/state")
-async def get_state(_: Reader) -> Response:
+async def get_state(newest: Newest, _: Reader) -> Response:
     """The newest state; 204 before there is one."""
-    if _newest.state is None:
+    if (state := await newest.get()) is None:
         return Response(status_code=204, headers=_HEADERS)
-    return Response(_newest.state, media_type="application/json", headers=_HEADERS)
+    return Response(state, media_type="application/json", headers=_HEADERS)
 
 
 @router.get("/{part:path}")

@@ -14,7 +14,7 @@ from bluesky_queueserver.manager.comms import zmq_single_request
 from beamline_ophyd.serving import TiledServer, connect
 from beamline_ophyd.simulator import free_ports
 
-from ..environments import system_program
+from ..services import redis_server
 
 pytestmark = [
     pytest.mark.slow("Redis, RE Manager, its worker and Tiled"),
@@ -27,18 +27,8 @@ DEADLINE_S = 90.0
 
 @pytest.fixture
 def redis(tmp_path):
-    """A Redis of its own that keeps nothing on disk: its port."""
-    program = system_program("redis-server")
-    (port,) = free_ports(1)
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    with subprocess.Popen([program, *options], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "Ready to accept connections" in line:
-                break
+    with redis_server(tmp_path) as port:
         yield port
-        process.terminate()
-        process.communicate()
 
 
 class Manager:

@@ -1,7 +1,6 @@
 """What a real Tiled server refuses to read, and to whom."""
 
 import dataclasses
-import json
 
 import h5py
 import httpx
@@ -17,8 +16,7 @@ from beamline_ophyd.serving import TiledServer, connect
 from beamline_ophyd.serving.errors import RegistrationError
 from beamline_ophyd.serving.files import register_file
 
-SECRET = 271828.0
-TIMEOUT_S = 30.0
+from .hostile import SECRET, TIMEOUT_S, change_source, get, register
 
 
 @pytest.fixture
@@ -30,32 +28,6 @@ def outside(served, tmp_path_factory):
         file["x"] = [SECRET]
     (place / "private.csv").write_text(f"a,b\n1,{SECRET}\n")
     return place
-
-
-def get(server, path, key=None, **query):
-    return httpx.get(
-        f"{server.uri}/api/v1/{path}",
-        params=query,
-        headers={"Authorization": f"Apikey {key or server.keys.reader}"},
-        trust_env=False,
-        timeout=TIMEOUT_S,
-    )
-
-
-def register(client, key, path, parameter="data_uri"):
-    """Register a path as it stands, as no honest client would."""
-    asset = Asset(
-        data_uri=f"file://localhost{path}", is_directory=False, parameter=parameter, num=None
-    )
-    source = DataSource(
-        structure_family=StructureFamily.container,
-        structure=None,
-        mimetype="application/x-hdf5",
-        parameters={},
-        management=Management.external,
-        assets=[asset],
-    )
-    client.files.new(StructureFamily.container, [source], key=key, metadata={}, specs=[])
 
 
 def assert_refused(server, key, dataset, said):
@@ -161,16 +133,7 @@ def test_sql_that_leads_to_a_file_is_refused(served, writer, outside, place):
         column = f"b\" FROM (SELECT 1 AS _dataset_id, content AS b FROM read_text('{path}')) --"
         structure = TableStructure.from_pandas(pd.DataFrame({column: [""]}))
         changed["structure"] = dataclasses.asdict(structure)
-    answer = httpx.put(
-        f"{served.uri}/api/v1/data_source/files/sql-{place}",
-        content=json.dumps({"data_source": changed}),
-        headers={
-            "Authorization": f"Apikey {served.keys.writer}",
-            "Content-Type": "application/json",
-        },
-        trust_env=False,
-        timeout=TIMEOUT_S,
-    )
+    answer = change_source(served, f"files/sql-{place}", changed)
     assert answer.status_code == 200, answer.text
     answer = get(served, f"table/full/files/sql-{place}", format="text/csv")
     assert str(SECRET) not in answer.text
