@@ -33,10 +33,12 @@ from beamline_ophyd.callbacks import (
     TimingMemory,
     WebView,
 )
+from beamline_ophyd.callbacks.retention import JournalPruning, whole_elsewhere
 from beamline_ophyd.console import tell_errors_briefly
 from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
 from beamline_ophyd.serving import DataFolder
+from beamline_ophyd.settings import Settings, read_settings
 
 __all__ = ["Session", "start"]
 
@@ -70,6 +72,8 @@ class Session:
         Journal, NXxas writer, Tiled publisher or None, and writer of the pages or None.
     live : LiveReduction or None
         Reduces the scan that goes on: ``session.live.state``.
+    pruning : JournalPruning
+        Removes old journals, where the settings say when: ``session.pruning.removed``.
     """
 
     RE: RunEngine
@@ -80,6 +84,7 @@ class Session:
     reports: ReportWriter | None = None
     occupancy: Occupancy | None = None
     live: LiveReduction | None = None
+    pruning: JournalPruning | None = None
 
     mono = _part("mono", "The monochromator")
     chambers = _part("chambers", "The ion chambers on their scaler")
@@ -187,6 +192,8 @@ class Session:
             self.reports.close(timeout)
         if self.live is not None:
             self.live.close(timeout)
+        if self.pruning is not None:
+            self.pruning.close(timeout)
         self.journal.close()
         if self.occupancy is not None:
             self.occupancy.release()
@@ -205,6 +212,7 @@ def start(
     files: str | Path | None = None,
     tiled: tuple[str, str] | None = None,
     template: str | None = None,
+    settings: str | Path | Settings | None = None,
     progress: bool = True,
     live: bool | Literal["text"] = True,
     report: bool = True,
@@ -237,6 +245,10 @@ def start(
         `folder`; without one, runs go to journal and file only.
     template : str, optional
         Template of file names, see :class:`~beamline_ophyd.callbacks.NXxasWriter`.
+    settings : path or Settings, optional
+        Where journals are, how long they stay and what they leave out, and how files are
+        written; see :mod:`beamline_ophyd.settings`. By default ``settings.yml`` in `folder`,
+        where there is one.
     progress : bool
         Show a progress bar on a terminal.
     live : bool or "text"
@@ -272,7 +284,17 @@ def start(
         For a file that cannot be used.
     BeamlineBusyError
         When another session is on the beamline; says whose.
+    SettingsError
+        For settings that cannot be used.
     """
+    served = DataFolder.at(None if folder is None else Path(folder) / "tiled", files)
+    home = served.root.parent
+    kept = settings if isinstance(settings, Settings) else read_settings(home, settings)
+    journal = Journal(
+        kept.journal.place(home),
+        group_readable=kept.journal.group_readable,
+        leave_out=kept.journal.leave_out,
+    )
     beamline = load_beamline(devices, P=prefix)
     simulator = Path(devices) == SIMULATOR
     name = prefix.rstrip(":") if simulator else Path(devices).stem
@@ -300,18 +322,16 @@ def start(
     if missing:
         logger.warning("not connected, and so not in this session: %s", ", ".join(sorted(missing)))
 
-    served = DataFolder.at(None if folder is None else Path(folder) / "tiled", files)
     if files is None and (state := served.running()) is not None:
         served = DataFolder.at(served.root, state.get("files"))
-    home = served.root.parent
     # Left alone where it cannot be made: the writer's check says so before a run opens.
     with contextlib.suppress(OSError):
         served.files.mkdir(parents=True, exist_ok=True)
-    journal = Journal(home / "journal")
     server = tiled or _running(served)
     publisher = None if server is None else TiledPublisher(*server, journal=journal)
     reports = ReportWriter() if report else None
-    options: dict[str, Any] = {} if template is None else {"template": template}
+    options = kept.files.model_dump(exclude_none=True)
+    options |= {} if template is None else {"template": template}
     writer = NXxasWriter(
         served.files,
         journal=journal,
@@ -363,6 +383,7 @@ def start(
         reports=reports,
         occupancy=occupancy,
         live=reduction,
+        pruning=JournalPruning(journal, whole_elsewhere(served, tiled), **kept.journal.limits),
     )
 
 

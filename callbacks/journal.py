@@ -3,11 +3,11 @@
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from beamline_ophyd.formats.documents import RunIndex
+from beamline_ophyd.formats.documents import RunIndex, without
 from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.formats.names import safe_file_name
 from beamline_ophyd.formats.problems import OutputError, Problem
@@ -24,6 +24,9 @@ MAX_BACKLOG_BYTES = 64 * 2**20
 """Lines kept in memory, of all runs together, that cannot be written just now."""
 
 MAX_REMEMBERED = 10_000
+
+NEEDED = ("uid", "time", "xafs", "powder", "hints")
+"""Words of a start document without which a run cannot be read back as what it is."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,10 @@ class Journal:
         Where the journals go; made when the first run starts.
     group_readable : bool
         Whether the group of the files may read them, which else only their owner may.
+    leave_out : iterable of str
+        Words of the start document that are not written, such as ``user`` or ``Sample.name``.
+        What is made from the journal lacks them: a file that is rebuilt, and a run that is sent
+        to a Tiled server that was away.
 
     Attributes
     ----------
@@ -65,8 +72,21 @@ class Journal:
     '3f2a.jsonl'
     """
 
-    def __init__(self, folder: str | Path, *, group_readable: bool = False) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        group_readable: bool = False,
+        leave_out: Iterable[str] = (),
+    ) -> None:
         self._mode = 0o640 if group_readable else 0o600
+        self._leave_out = (leave_out,) if isinstance(leave_out, str) else tuple(leave_out)
+        for word in self._leave_out:
+            if word.partition(".")[0] in NEEDED:
+                raise ValueError(
+                    f"leave_out names {word!r}, without which a run cannot be read back; give "
+                    f"words that are none of {', '.join(NEEDED)}"
+                )
         self.folder = Path(folder).expanduser().absolute()
         self.problems: list[Problem] = []
         self._lock = threading.RLock()
@@ -102,13 +122,19 @@ class Journal:
             When the folder cannot be made, is not writable or too full.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(self.folder, self._mode)
         except OSError as error:
             raise OutputError(
                 f"journal folder {self.folder} cannot be made ({error.strerror}); move away what "
                 "is in its place, change the permissions, or give another"
             ) from error
         check_folder(self.folder, num_points, kind="journal")
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run goes on, or has lines that are not on disk yet."""
+        with self._lock:
+            return bool(self._open)
 
     def retry(self) -> bool:
         """Try once more to write the lines that are still in memory.
@@ -142,7 +168,8 @@ class Journal:
         complete : callable
             Whether a :class:`~beamline_ophyd.formats.run.Run` is whole in every place that it
             should be in, such as
-            :func:`~beamline_ophyd.callbacks.retention.whole_in_files` tells of a folder of files.
+            :func:`~beamline_ophyd.callbacks.retention.whole_in_files` tells of a folder of files
+            and :func:`~beamline_ophyd.callbacks.retention.whole_in_tiled` of a server.
         keep_days : float, optional
             Days after which a journal may go.
         keep_bytes : int, optional
@@ -190,6 +217,8 @@ class Journal:
         if run is None:
             self._report("", f"a {name} document belongs to no run that is open; it is not kept")
             return
+        if name == "start" and self._leave_out:
+            doc = without(doc, self._leave_out)
         file = self._open.get(run)
         if file is None:
             path = self._paths.get(run)
@@ -267,7 +296,7 @@ class _RunFile:
             self._fd = None
 
     def _open(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(self.path.parent, self._mode)
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         if not self._fresh:
             self._fd = os.open(self.path, flags, self._mode)
@@ -299,3 +328,8 @@ class _RunFile:
         while self.backlog and self._fd is not None:
             written = os.write(self._fd, self.backlog)
             del self.backlog[:written]
+
+
+def _make_folder(folder: Path, mode: int) -> None:
+    """Make a folder that can be looked into by those who may read the files."""
+    folder.mkdir(mode=mode | (mode & 0o440) >> 2, parents=True, exist_ok=True)

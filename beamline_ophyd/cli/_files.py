@@ -212,6 +212,51 @@ def replay(
 
 
 @app.command()
+def prune(
+    keep_days: Annotated[
+        float | None,
+        typer.Option(help="Days for which journals stay.", show_default="as settings say", min=0),
+    ] = None,
+    keep_gb: Annotated[
+        float | None,
+        typer.Option(help="GB that all may take.", show_default="as settings say", min=0),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
+    settings: Annotated[
+        Path | None,
+        typer.Option(help="Settings file.", show_default="settings.yml beside FOLDER"),
+    ] = None,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """Remove old journals whose run is whole in its file, and in Tiled where there is one."""
+    from beamline_ophyd.callbacks import Journal
+    from beamline_ophyd.callbacks.retention import spent_journals, whole_elsewhere
+    from beamline_ophyd.serving import DataFolder
+    from beamline_ophyd.settings import read_settings
+
+    served = DataFolder.at(folder)
+    if (state := served.running()) is not None:
+        served = DataFolder.at(served.root, state.get("files"))
+    home = served.root.parent
+    kept = read_settings(home, settings).journal
+    given = {"keep_days": keep_days, "keep_gb": keep_gb}
+    limits = kept.model_copy(update={k: v for k, v in given.items() if v is not None}).limits
+    if all(limit is None for limit in limits.values()):
+        raise typer.BadParameter("no limit is set; give --keep-days or --keep-gb")
+    place, complete = kept.place(home), whole_elsewhere(served)
+    if dry_run:
+        found = list(spent_journals(place.glob("*.jsonl"), complete, **limits))
+    else:
+        found = Journal(place).prune(complete, **limits)
+    for path in found:
+        say(f"{path} {'would be' if dry_run else 'is'} removed")
+    say(f"{place}: {len(found)} journals {'would go' if dry_run else 'went'}")
+    if as_json:
+        typer.echo(json.dumps({"folder": str(place), "removed": [str(path) for path in found]}))
+
+
+@app.command()
 def repair(
     file: Annotated[
         Path, typer.Argument(help="NeXus file, also a .part.", exists=True, dir_okay=False)

@@ -28,6 +28,14 @@ Shared = Annotated[
 ]
 
 
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--settings",
+        help="YAML file: where journals go and how long they stay, how files are written.",
+        show_default="settings.yml in FOLDER, where there is one",
+    ),
+]
 Text = Annotated[
     bool, typer.Option("--text", help="Draw spectra in the terminal while they are measured.")
 ]
@@ -39,6 +47,7 @@ def shell(
     devices: Devices = None,
     folder: Folder = None,
     shared: Shared = False,
+    settings: SettingsFile = None,
     text: Text = False,
     command: Command = None,
 ) -> None:
@@ -46,7 +55,8 @@ def shell(
     from beamline_ophyd.devices import use_loopback_by_default
 
     use_loopback_by_default()
-    _open(prefix, devices, folder, command, shared=shared, live="text" if text else True)
+    options = {"shared": shared, "settings": settings, "live": "text" if text else True}
+    _open(prefix, devices, folder, command, **options)
 
 
 @app.command()
@@ -61,6 +71,7 @@ def up(
         float, typer.Option(help="Times faster than a real beamline.", min=0.001)
     ] = 1.0,
     shared: Shared = False,
+    settings: SettingsFile = None,
     text: Text = False,
     command: Command = None,
 ) -> None:
@@ -91,7 +102,8 @@ def up(
             say(f"Tiled serves {place.root} at {tiled.uri}")
         else:
             say(f"Tiled serves {place.root} at {running['uri']} already, and stays")
-        _open(prefix, devices, folder, command, shared=shared, live="text" if text else True)
+        options = {"shared": shared, "settings": settings, "live": "text" if text else True}
+        _open(prefix, devices, folder, command, **options)
 
 
 def _open(

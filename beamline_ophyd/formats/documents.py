@@ -1,9 +1,9 @@
 """What every reader of documents needs: which run one belongs to, and its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["DATA_DOCUMENTS", "RunIndex", "rows_in"]
+__all__ = ["DATA_DOCUMENTS", "RunIndex", "rows_in", "without"]
 
 DATA_DOCUMENTS = frozenset({"event", "event_page", "bulk_events", "datum", "datum_page"})
 """Documents that come once a point, in number without bound; the others frame a run."""
@@ -18,6 +18,23 @@ def rows_in(name: str, doc: Mapping[str, Any]) -> int:
     if name == "bulk_events":
         return max(1, sum(len(events) for events in doc.values()))
     return 1
+
+
+def without(doc: Mapping[str, Any], words: Iterable[str]) -> dict[str, Any]:
+    """A document without some of its words; a dot leads into a mapping.
+
+    >>> without({"user": "Ann", "Sample": {"name": "X", "prep": "foil"}}, ["user", "Sample.name"])
+    {'Sample': {'prep': 'foil'}}
+    """
+    rest = dict(doc)
+    for word in words:
+        if word in rest:
+            del rest[word]
+            continue
+        head, _, tail = word.partition(".")
+        if tail and isinstance(rest.get(head), Mapping):
+            rest[head] = without(rest[head], [tail])
+    return rest
 
 
 class RunIndex:

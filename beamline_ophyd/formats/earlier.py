@@ -1,7 +1,7 @@
 """The runs that a run continues, found among journals and files."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .journal import read_journal
@@ -12,6 +12,8 @@ from .points import why_not_joined
 from .run import Run, builder_from
 
 __all__ = ["Looker", "earlier_runs", "look_in"]
+
+PART_SUFFIX = ".part"
 
 MAX_FILES = 1000
 """Files whose names do not tell their run that are opened to find one, the newest first."""
@@ -57,16 +59,24 @@ def earlier_runs(run: Run, look: Looker) -> tuple[tuple[Run, ...], str]:
     return tuple(found), ""
 
 
-def look_in(folders: Iterable[Path]) -> Looker:
-    """Finds runs in journals and NeXus files of some folders; journals first."""
+def look_in(folders: Sequence[Path], *, finished_files: bool = False) -> Looker:
+    """Finds runs in journals and NeXus files of some folders; journals first.
+
+    Parameters
+    ----------
+    finished_files : bool
+        Whether only NeXus files that have their final name count.
+    """
 
     def look(uid: str) -> tuple[Run, ...]:
-        for folder in folders:
+        for folder in () if finished_files else folders:
             path = folder / f"{safe_file_name(uid)}.jsonl"
             if path.is_file() and (runs := _of_journal(path, uid)):
                 return runs
         for folder in folders:
             for path in _candidates(folder, uid):
+                if finished_files and path.suffix == PART_SUFFIX:
+                    continue
                 if runs := _of_file(path, uid):
                     return runs
         return ()
@@ -80,7 +90,7 @@ def _continues(run: Run) -> str | None:
 
 
 def _candidates(folder: Path, uid: str) -> list[Path]:
-    files = [p for p in folder.rglob("*.nxs*") if p.suffix in (".nxs", ".part")]
+    files = [p for p in folder.rglob("*.nxs*") if p.suffix in (".nxs", PART_SUFFIX)]
     by_name = [path for path in files if uid[:8] in path.name]
     others = sorted(set(files) - set(by_name), key=lambda p: p.stat().st_mtime, reverse=True)
     return by_name + others[:MAX_FILES]

@@ -6,6 +6,7 @@ from typing import Any
 
 from beamline_ophyd.data import ScanData
 from beamline_ophyd.formats.names import safe_file_name
+from beamline_ophyd.settings import read_settings
 
 from .client import connect
 from .errors import ServerError
@@ -22,8 +23,9 @@ class LookupFailedError(LookupError):
 
 
 def journal_folder(folder: str | Path | None = None) -> Path:
-    """Where a session over the Tiled server's data folder keeps its journals."""
-    return DataFolder.at(folder).root.parent / "journal"
+    """Where a session over the Tiled server's data folder keeps its journals, by its settings."""
+    home = DataFolder.at(folder).root.parent
+    return read_settings(home).journal.place(home)
 
 
 def find_run(

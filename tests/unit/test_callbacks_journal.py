@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal
 from beamline_ophyd.callbacks import journal as module
-from beamline_ophyd.callbacks.retention import whole_in_files
+from beamline_ophyd.callbacks.retention import JournalPruning, whole_in_files
 from beamline_ophyd.formats.journal import read_journal
 from beamline_ophyd.formats.problems import OutputError
 
@@ -263,14 +264,78 @@ def test_journal_of_a_file_that_lacks_a_point_stays(kept, tmp_path, xafs_documen
     assert paths[0] not in journal.prune(whole_in_files(tmp_path), keep_days=0)
 
 
+def test_journal_beside_the_files_does_not_vouch_for_itself(xafs_documents, tmp_path):
+    journal = Journal(tmp_path)
+    for item in xafs_documents():
+        journal(*item)
+    assert journal.prune(whole_in_files(tmp_path), keep_days=0) == []
+    part = ScanData.from_documents(xafs_documents()).to_nexus(tmp_path / "a.nxs.part")
+    assert journal.prune(whole_in_files(tmp_path), keep_days=0) == []
+    part.rename(tmp_path / "a.nxs")
+    assert len(journal.prune(whole_in_files(tmp_path), keep_days=0)) == 1
+
+
+def test_words_that_are_left_out(xafs_documents, tmp_path):
+    documents = xafs_documents(start={"user": "Ann", "proposal": 7})
+    journal = Journal(tmp_path / "journal", leave_out=["user", "Sample.name", "absent.word"])
+    for item in documents:
+        journal(*item)
+    path = journal.path(documents[0][1]["uid"])
+    assert "Ann" not in path.read_text()
+    assert "Fe foil" not in path.read_text()
+    start = ScanData.from_journal(path).metadata["start"]
+    assert start["proposal"] == 7
+    assert start["Sample"] == {"formula": "Fe", "prep": "foil, 5 µm"}
+    assert documents[0][1]["user"] == "Ann"  # for the callbacks after it
+    # Its file has all that it has, and more.
+    data = ScanData.from_documents(documents)
+    data.to_nexus(tmp_path / "a.nxs")
+    assert journal.prune(whole_in_files(tmp_path), keep_days=0) == [path]
+
+
+@pytest.mark.parametrize("word", ["uid", "xafs", "xafs.roles", "hints"])
+def test_words_that_cannot_be_left_out(tmp_path, word):
+    with pytest.raises(ValueError, match=f"leave_out names '{word}', without which"):
+        Journal(tmp_path, leave_out=[word])
+
+
+def test_old_journals_are_pruned_while_no_run_goes_on(kept, tmp_path, xafs_documents):
+    journal, paths = kept
+    passes = threading.Semaphore(0)
+    whole = whole_in_files(tmp_path)
+
+    def complete(run):
+        passes.release()
+        return whole(run)
+
+    started = xafs_documents(uid="5f2d9b1e-0000-4000-8000-000000000001")
+    journal(*started[0])
+    pruning = JournalPruning(journal, complete, keep_days=3.5, first_s=0.01, every_s=0.01)
+    assert not passes.acquire(timeout=0.3)
+    for item in started[1:]:
+        journal(*item)
+    assert passes.acquire(timeout=30)
+    assert pruning.close(30)
+    assert pruning.removed == [paths[0]]
+    assert [path.exists() for path in paths] == [False, True, True, True]
+
+
+def test_without_limits_nothing_is_pruned(kept, tmp_path):
+    journal, _ = kept
+    pruning = JournalPruning(journal, whole_in_files(tmp_path), first_s=0.0, every_s=0.01)
+    assert "journal pruning" not in {thread.name for thread in threading.enumerate()}
+    assert pruning.close()
+
+
 def test_group_may_read_where_told(xafs_documents, tmp_path):
     before = os.umask(0o022)
     try:
-        for readable, mode in ((False, 0o600), (True, 0o640)):
+        for readable, mode, folder in ((False, 0o600, 0o700), (True, 0o640, 0o750)):
             journal = Journal(tmp_path / str(readable), group_readable=readable)
             for item in xafs_documents():
                 journal(*item)
             path = journal.path(xafs_documents()[0][1]["uid"])
             assert path.stat().st_mode & 0o777 == mode
+            assert path.parent.stat().st_mode & 0o777 == folder
     finally:
         os.umask(before)
