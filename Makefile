@@ -85,6 +85,13 @@ apstools: ## make .venv-apstools, whose devices drive the server in tests
 demo: $(VENV)/.run ## scan the iron edge on the simulated beamline, from nothing to a file in Tiled
 	@$(BIN)/beamline demo
 
+$(VENV)/.notebook: $(BIN)/python $(SOURCES)
+	$(call install,.[notebook])
+	@touch $@ $(VENV)/.run
+
+jupyter: $(VENV)/.notebook ## open JupyterLab on this folder, with the notebooks in notebooks/
+	@$(BIN)/jupyter lab $(JUPYTER_OPTIONS)
+
 test: $(VENV)/.test ## run all tests
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 

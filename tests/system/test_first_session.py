@@ -32,7 +32,7 @@ def environment(monkeypatch):
 @pytest.mark.slow("a demo, and a whole beamline for a session and a notebook")
 @pytest.mark.timeout(300)
 def test_every_step_does_what_the_page_says(environment, tmp_path, monkeypatch):
-    demo, activate, up = blocks("sh")
+    demo, activate, up, jupyter = blocks("sh")
     assert demo == "make demo\n"
     # In the environment that the tests run in, which is what `make` would make.
     subprocess.run(
@@ -40,9 +40,10 @@ def test_every_step_does_what_the_page_says(environment, tmp_path, monkeypatch):
         check=True,
         timeout=DEADLINE_S,
     )
-    dry = ["make", "--dry-run", "--no-print-directory", "demo"]
-    made = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert made.stdout.splitlines()[-1].endswith("bin/beamline demo")
+    for command, last in ((demo, "bin/beamline demo"), (jupyter, "bin/jupyter lab")):
+        dry = [*shlex.split(command), "--dry-run", "--no-print-directory"]
+        made = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert made.stdout.splitlines()[-1].strip().endswith(last)
     shell = activate.replace(".venv/bin/activate", f"{sys.prefix}/bin/activate")
     subprocess.run(["bash", "-ec", shell], check=True, timeout=DEADLINE_S)
 

@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from beamline_ophyd import plans
+
 from ..documentation import DOCS
 
 PAGE = (DOCS / "plans.md").read_text()
@@ -54,3 +56,9 @@ def test_a_yes_of_ours_names_its_tests(row):
         source = (ROOT / file).read_text()
         wanted = r"^def test_" if name is None else rf"^def {name}\("
         assert re.search(wanted, source, re.MULTILINE), f"{file} has no {name or 'test'}"
+
+
+def test_the_api_page_has_every_plan():
+    page = (DOCS / "reference/api/plans.md").read_text()
+    listed = re.findall(r"^\.\. auto(?:function|class|exception):: (\w+)$", page, re.MULTILINE)
+    assert sorted(listed) == sorted(plans.__all__)
