@@ -220,6 +220,72 @@ def test_a_motor_that_is_held_neither_homes_nor_jogs(bl, hold, field):
     assert bl.get("SAMPLE:X.RBV") == 700.0
 
 
+def test_jog_in_reverse_goes_the_other_way(bl):
+    bl.put("SAMPLE:X", 0.0)
+    bl.put("SIM:SPEED", 10.0)
+    with (
+        Monitor(f"{bl.prefix}SAMPLE:X.RBV") as readback,
+        Monitor(f"{bl.prefix}SAMPLE:X.DMOV") as done,
+    ):
+        bl.put("SAMPLE:X.JOGR", 1, wait=False)
+        readback.until(lambda value: value < -300)
+        assert bl.get("SAMPLE:X.TDIR") == 0
+        bl.put("SAMPLE:X.STOP", 1, wait=False)
+        done.until(lambda value: value == 0)
+        done.until(lambda value: value == 1)
+    assert -10000 < bl.get("SAMPLE:X.RBV") < -300
+    assert bl.get("SAMPLE:X.JOGR") == 0
+
+
+@pytest.mark.parametrize("field", ["HOMF", "HOMR"])
+def test_homing_ends_at_home_with_the_dial_that_home_has(bl, field):
+    bl.put("SAMPLE:Y", 2500.0 if field == "HOMR" else -2500.0)
+    assert bl.get("SAMPLE:Y.ATHM") == 0
+    bl.put("SIM:SPEED", 50.0)
+    with Monitor(f"{bl.prefix}SAMPLE:Y.DMOV") as done:
+        bl.put(f"SAMPLE:Y.{field}", 1)
+        done.until(lambda value: value == 0)
+        done.until(lambda value: value == 1)
+    assert (bl.get("SAMPLE:Y.RBV"), bl.get("SAMPLE:Y"), bl.get("SAMPLE:Y.DRBV")) == (0.0, 0.0, 0.0)
+    assert (bl.get("SAMPLE:Y.ATHM"), bl.get(f"SAMPLE:Y.{field}")) == (1, 0)
+    assert int(bl.get("SAMPLE:Y.MSTA")) & 0x4088 == 0x4088  # home switch, at home, homed
+
+
+def test_the_switches_are_those_of_the_user_direction(bl):
+    bl.put("SIM:FAULT:LOW_LIMIT", "SAMPLE:Y")
+    try:
+        switches = ("HLS", "LLS", "RHLS", "RLLS")
+        assert [bl.get(f"SAMPLE:Y.{name}") for name in switches] == [0, 1, 0, 1]
+        bl.put("SAMPLE:Y.DIR", "Neg")
+        assert [bl.get(f"SAMPLE:Y.{name}") for name in switches] == [1, 0, 0, 1]
+        assert int(bl.get("SAMPLE:Y.MSTA")) & 0x2000
+    finally:
+        bl.put("SIM:FAULT", 0)
+
+
+def test_a_base_velocity_is_taken_at_once(bl):
+    bl.put("SAMPLE:X", 0.0)
+    velocity, ramp = bl.get("SAMPLE:X.VELO"), bl.get("SAMPLE:X.ACCL")
+    try:
+        bl.put("SAMPLE:X.ACCL", 2.0)
+        bl.put("SAMPLE:X.VBAS", velocity / 2)
+        bl.put("SIM:SPEED", 10.0)
+        with (
+            Monitor(f"{bl.prefix}SAMPLE:X.RVEL") as speed,
+            Monitor(f"{bl.prefix}SAMPLE:X.DMOV") as done,
+        ):
+            bl.put("SAMPLE:X", 4 * velocity)
+            done.until(lambda value: value == 0)
+            done.until(lambda value: value == 1)
+            speed.until(lambda value: value == 0)
+        moving = [value for value in speed.values if value != 0]
+        assert moving
+        assert min(moving) >= velocity / 2 / bl.get("SAMPLE:X.MRES")
+    finally:
+        bl.put("SAMPLE:X.VBAS", 0.0)
+        bl.put("SAMPLE:X.ACCL", ramp)
+
+
 def test_jog_ends_at_the_soft_limit(bl):
     bl.put("SAMPLE:X", 9000.0)
     with Monitor(f"{bl.prefix}SAMPLE:X.DMOV") as done:
