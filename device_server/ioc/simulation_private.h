@@ -40,6 +40,14 @@ struct axis {
     unsigned long commands, scales;
 };
 
+/* In true positions; the limits are where the switches are. `step` is how far an axis may move
+   between two looks at what it changes. */
+struct axis_range {
+    double low, high, home;
+    double step;
+    bool no_encoder;
+};
+
 /* What the fluorescence detector saw in a count: by element the pulses of each line, all photons
    that arrived, and the pulses counted in the region of interest. */
 struct xrf_count {
@@ -118,6 +126,13 @@ void axes_settle(struct sim *sim);
 bool axes_owned_by(const struct sim *sim, const void *owner);
 double axes_steps(const struct sim *sim, double from_s, double to_s); /* that resolve a motion */
 void axes_fault(struct sim *sim, double now_s); /* after the faults have changed */
+extern const struct axis_range axis_ranges[NAXES];
+double axes_d_angstrom(const struct sim *sim); /* of the monochromator's crystals */
+bool axes_faulty(const struct sim *sim, int fault, int index);
+bool axes_encoded(int index, bool by_encoder); /* whether it is an encoder that tells where it is */
+int axes_start(struct sim *sim, int index, const void *owner, double now_s, bool by_encoder,
+               double true_target, const struct bl_motion_profile *profile);
+void axes_cut(struct sim *sim, int index, double now_s); /* where a limit switch ends the motion */
 
 /* knobs.c, preamps.c, shutter.c */
 void knobs_init(struct sim *sim);
