@@ -18,6 +18,7 @@ from beamline_ophyd.simulator import free_ports
 from .environments import postgresql_program, system_program
 
 DEADLINE_S = 30.0
+_HOST = "127.0.0.2"
 
 
 @contextlib.contextmanager
@@ -41,7 +42,8 @@ def redis_server(folder: Path, *, password: str = "") -> Iterator[int]:
 def postgresql() -> Iterator[dict[str, str]]:
     """A PostgreSQL with a superuser of its own: the variables by which its programs reach it.
 
-    It refuses to run as root, so root lets the system's own user for it run it.
+    It listens where nobody looks who was not told. It refuses to run as root, so root lets the
+    system's own user for it run it.
     """
     initdb, postgres = (postgresql_program(name) for name in ("initdb", "postgres"))
     with tempfile.TemporaryDirectory(prefix="pg-") as place:
@@ -63,7 +65,7 @@ def postgresql() -> Iterator[dict[str, str]]:
         )
         (port,) = free_ports(1)
         settings = {
-            "listen_addresses": "127.0.0.1",
+            "listen_addresses": _HOST,
             "port": port,
             "unix_socket_directories": folder,
             "fsync": "off",
@@ -76,7 +78,7 @@ def postgresql() -> Iterator[dict[str, str]]:
         ):
             _until(process.stderr, b"ready to accept connections")
             yield {
-                "PGHOST": "127.0.0.1",
+                "PGHOST": _HOST,
                 "PGPORT": str(port),
                 "PGUSER": "admin",
                 "PGPASSWORD": password,

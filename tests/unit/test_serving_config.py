@@ -15,6 +15,7 @@ PASSWORD = "not-to-be-told"
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("BEAMLINE_REDIS", f"redis://:{PASSWORD}@127.0.0.1:1/0")
+    monkeypatch.setenv("PGHOST", "db.facility")
     place = DataFolder.at(tmp_path / "data", name="a")
     for name, value in place.environment.items():
         monkeypatch.setenv(name, value)
@@ -25,7 +26,7 @@ def folder(tmp_path, monkeypatch):
 def test_what_is_shipped_for_a_facility_belongs_to_no_process(folder):
     config = read_config(folder, FACILITY)
     check_shareable(config, folder)
-    assert config.database.uri == "postgresql:///beamline_accounts"
+    assert config.database.uri == "postgresql://db.facility/beamline_accounts"
     assert config.authentication.allow_anonymous_access is False
     assert config.expose_raw_assets is False
     assert config.trees is not None
@@ -53,7 +54,11 @@ def test_what_is_embedded_is_not_shared(folder):
         ("connect_timeout: 2", "connect_timeout: soon", r"streaming_cache\.socket_connect_timeout"),
         ("expose_raw_assets: false", "expose_raw_assets: perhaps", "expose_raw_assets"),
         ("catalog:", "kattalog:", "kattalog: Extra"),
-        ('uri: "postgresql:///beamline_catalog"', "uri: ${NOT_SET_ANYWHERE}", "NOT_SET_ANYWHERE"),
+        (
+            'uri: "postgresql://${PGHOST}/beamline_catalog"',
+            "uri: ${NOT_SET_ANYWHERE}",
+            "NOT_SET_ANYWHERE",
+        ),
         ("catalog:", f"password: [{PASSWORD}", r"cannot be read: .* \(line \d+\)"),
     ],
 )
