@@ -142,6 +142,9 @@ bench-scan: $(VENV)/.test ## measure what xafs_scan costs a point, beside bluesk
 bench-writers: $(VENV)/.test apstools ## measure the writers beside other people's (a quarter of an hour)
 	@$(BIN)/python tests/benchmarks/writers.py --apstools .venv-apstools/bin/python
 
+bench-storage: $(VENV)/.test ## measure what compression, chunks and flushes of the files cost and gain
+	@$(BIN)/python -m tests.benchmarks.storage
+
 images: ## build the container images beamline-device and beamline-python
 	docker compose -f docker/docker-compose.yml build
 

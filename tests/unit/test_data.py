@@ -134,7 +134,7 @@ scalars = st.one_of(
 
 @st.composite
 def runs(draw):
-    """Runs of any readings: streams, several descriptors, events singly and as pages."""
+    """Runs of any readings, valid documents or not: streams, several descriptors."""
     yield_ = [("start", {"uid": "r", "time": draw(st.floats(0, 4e9))})]
     extra = draw(st.dictionaries(st.text(max_size=6), scalars, max_size=3))
     yield_[0][1].update({k: v for k, v in extra.items() if k not in ("uid", "time")})
