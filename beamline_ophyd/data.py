@@ -403,7 +403,7 @@ class ScanData:
             mapping=self.mapping,
             status=("unknown", "no stop document came"),
             earlier=self.earlier,
-            external_links=external_links,
+            links_from=path.absolute().parent if external_links else None,
             sweep=self.sweep,
         )
         if mode == "a" and path.exists():

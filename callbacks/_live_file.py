@@ -175,7 +175,7 @@ class LiveFile:
             status=status,
             report=self.report,
             earlier=self._earlier,
-            external_links=self.style.external_links,
+            links_from=self.final.parent if self.style.external_links else None,
         )
         self._tree = tree
         if self._file is None:

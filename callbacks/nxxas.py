@@ -92,7 +92,8 @@ class NXxasWriter:
         ``NAME_sweep_1.nxs``, ... each.
     external_links : bool
         Whether to link to data in other HDF5 files, such as the images of an area detector.
-        They are named in any case. The Tiled server of this project refuses files that hold
+        The link is relative where that is below the folder of the files or beside it. They are
+        named in any case. The Tiled server of this project refuses files that hold
         links into others.
     join : bool
         Whether the file of a run that continues another shows the spectrum of both. The

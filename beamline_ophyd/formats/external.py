@@ -1,7 +1,9 @@
 """Data that a run only points to: which file holds them, by its documents."""
 
+import os.path
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,7 +24,8 @@ class ExternalData:
     file : str
         Path of the file, or its address where it is on no disk of this machine.
     path : str
-        Path of the dataset in it; empty where it is no HDF5 file.
+        Path of the dataset in it; empty where it is no HDF5 file, and where the documents lead
+        out of the root that they name.
     mimetype : str
     """
 
@@ -34,6 +37,17 @@ class ExternalData:
     def is_hdf5(self) -> bool:
         """Whether HDF5 can link to it."""
         return bool(self.path)
+
+    def seen_from(self, folder: Path) -> str:
+        """The file as a link names it in a NeXus file in that folder.
+
+        Relative where both are below the folder's parent, so that they can be moved together;
+        HDF5 looks for it beside the file that has the link.
+        """
+        common = folder.resolve().parent
+        place = Path(os.path.realpath(self.file))
+        is_near = len(common.parts) > 1 and place.is_relative_to(common)
+        return os.path.relpath(place, folder.resolve()) if is_near else self.file
 
 
 def external_data(run: Run) -> dict[str, list[ExternalData]]:
@@ -75,8 +89,11 @@ def _of_resource(doc: Mapping[str, Any]) -> ExternalData:
     words: Mapping[str, Any] = kwargs if isinstance(kwargs, Mapping) else {}
     root, path = str(doc.get("root") or ""), str(doc.get("resource_path") or "")
     is_hdf5 = "hdf5" in spec.lower() or path.lower().endswith((".h5", ".hdf5", ".nxs"))
+    file = f"{root.rstrip('/')}/{path}" if root else path
+    if root and not Path(os.path.normpath(file)).is_relative_to(os.path.normpath(root)):
+        is_hdf5 = False
     return ExternalData(
-        file=f"{root.rstrip('/')}/{path}" if root else path,
+        file=file,
         path=str(words.get("dataset") or words.get("path") or AREA_DETECTOR_PATH) * is_hdf5,
         mimetype="application/x-hdf5" if is_hdf5 else spec,
     )

@@ -10,6 +10,7 @@ included, stays in the collection ``bluesky``.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ def nexus_tree(
     status: tuple[str, str] = ("running", ""),
     report: Callable[[str], None] = logger.warning,
     earlier: Sequence[Run] = (),
-    external_links: bool = False,
+    links_from: Path | None = None,
     sweep: int | None = None,
 ) -> Group:
     """The whole tree of a file with one run, from the root.
@@ -81,8 +82,9 @@ def nexus_tree(
         it. The collection ``bluesky`` is always there.
     earlier : sequence of Run
         The runs that this one continues, from the earliest on: their points join its spectrum.
-    external_links : bool
-        Whether data in other HDF5 files are linked to; the files are named in any case.
+    links_from : Path, optional
+        Folder of the NeXus file, where data in other HDF5 files are to be linked to; they are
+        named in any case.
     sweep : int, optional
         Number of a sweep, from 1, of which `run` and `earlier` have the events only.
     """
@@ -95,7 +97,7 @@ def nexus_tree(
     items |= part.made("users", lambda: users(run.start)) or {}
     if found := part.made("sample", lambda: sample(about.families.get("Sample", {}), run.start)):
         items["sample"] = found
-    instrument = Instrument(run, about, part, external_links)
+    instrument = Instrument(run, about, part, links_from)
     items |= _content(
         run, tuple(earlier), about, mapping, definition, written, instrument, part, sweep
     )

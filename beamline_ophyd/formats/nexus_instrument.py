@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,15 @@ class Instrument:
         Of its start document.
     part : OptionalParts
         Told of what is left out.
-    external_links : bool
-        Whether data in other HDF5 files are linked to, beside being named.
+    links_from : Path or None
+        Folder of the NeXus file, where data in other HDF5 files are linked to, beside being
+        named.
     """
 
     run: Run
     about: RunMetadata
     part: OptionalParts
-    external_links: bool = False
+    links_from: Path | None = None
 
     def plain(self) -> Group | None:
         """Instrument of a run that has no application definition; None if nothing is known."""
@@ -102,7 +104,7 @@ class Instrument:
             if key in arrays and key not in elsewhere:
                 items["data"] = self._arrays(key, columns[key], (merged or {}).get(key))
             if key in elsewhere:
-                items |= _elsewhere(elsewhere[key], linked=self.external_links)
+                items |= _elsewhere(elsewhere[key], self.links_from)
             name = names[key] if key not in taken else f"{names[key]}_detector"
             found[name] = Group("NXdetector", items)
         return found
@@ -197,7 +199,7 @@ def _crystal(name: Any, d_spacing: Any) -> Group | None:
     return Group("NXcrystal", {**items, "usage": Field("Bragg")}) if items else None
 
 
-def _elsewhere(data: Sequence[ExternalData], *, linked: bool) -> dict[str, Any]:
+def _elsewhere(data: Sequence[ExternalData], links_from: Path | None) -> dict[str, Any]:
     """Which files hold the data of a detector, in words, and links to them where wanted."""
     words: dict[str, Any] = {
         "note": Field("the data of this detector are in the files named here"),
@@ -206,10 +208,12 @@ def _elsewhere(data: Sequence[ExternalData], *, linked: bool) -> dict[str, Any]:
         "mimetype": Field(texts([part.mimetype for part in data])),
     }
     items: dict[str, Any] = {"external": Group("NXcollection", words)}
-    for count, part in enumerate(data if linked else ()):
+    if links_from is None:
+        return items
+    for count, part in enumerate(data):
         if part.is_hdf5:
             name = "data" if count == 0 else f"data_{count + 1}"
-            items[name] = ExternalLink(part.file, part.path)
+            items[name] = ExternalLink(part.seen_from(links_from), part.path)
     return items
 
 

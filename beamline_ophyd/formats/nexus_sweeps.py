@@ -6,6 +6,7 @@ that sweep alone, and its place in the run, so that it can be copied anywhere an
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .entries import SWEEP, moved
@@ -48,7 +49,7 @@ def trees_of(
     repeats: str,
     mapping: Mapping[str, Any] | None = None,
     earlier: Sequence[Run] = (),
-    external_links: bool = False,
+    links_from: Path | None = None,
     sweep: int | None = None,
     **options: Any,
 ) -> tuple[Group, dict[int, Group]]:
@@ -62,7 +63,7 @@ def trees_of(
         are those of all sweeps, are named in it and not linked to.
     sweep : int, optional
         Number of the sweep that the run is already: it has no further ones then.
-    mapping, earlier, external_links, **options
+    mapping, earlier, links_from, **options
         As for :func:`~beamline_ophyd.formats.nexus.nexus_tree`.
 
     Returns
@@ -73,7 +74,7 @@ def trees_of(
         Number of the sweep, from 1, to its tree; empty unless repeats is "files".
     """
     common = {"mapping": mapping, **options}
-    root = nexus_tree(run, earlier=earlier, external_links=external_links, sweep=sweep, **common)
+    root = nexus_tree(run, earlier=earlier, links_from=links_from, sweep=sweep, **common)
     what = None if repeats == "merged" or sweep is not None else measurement(run, mapping)
     if what is None or what.contract is None or what.contract.repeats == 1:
         return root, {}

@@ -7,6 +7,7 @@ program that opens the file finds something to plot.
 
 import datetime as dt
 import logging
+import os.path
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -284,7 +285,7 @@ def _links(file: h5py.File) -> Iterator[Problem]:
             where = f"{str(group.name).rstrip('/')}/{name}"
             link: Any = group.get(name, getlink=True)
             if isinstance(link, h5py.ExternalLink):
-                if link.filename not in _named_files(group):
+                if not _is_named(link.filename, group):
                     yield Problem(where, f"leads into another file, {link.filename}")
                 elif _get(group, name) is None:
                     yield Problem(where, f"leads to {link.path} of {link.filename}: not there")
@@ -301,6 +302,13 @@ def _links(file: h5py.File) -> Iterator[Problem]:
                 yield from look(node)
 
     yield from look(file)
+
+
+def _is_named(linked: str, group: h5py.Group) -> bool:
+    """Whether a link, which may be relative, leads into a file that its detector names."""
+    folder = Path(group.file.filename).absolute().parent
+    named = _named_files(group)
+    return linked in named or os.path.realpath(folder / linked) in map(os.path.realpath, named)
 
 
 def _named_files(group: h5py.Group) -> list[str]:

@@ -112,6 +112,45 @@ def test_images_in_another_file_are_named_and_linked_where_wanted(xafs_documents
     assert "images.h5: not there" in str(problem)
 
 
+@pytest.mark.parametrize("form", ["stream", "datum"])
+def test_link_is_relative_so_that_both_can_be_moved(xafs_documents, tmp_path, form):
+    for name in ("files", "images"):
+        (tmp_path / "run" / name).mkdir(parents=True)
+    images = tmp_path / "run/images/a.h5"
+    with h5py.File(images, "w") as file:
+        file["images"] = np.ones((12, 4, 4))
+    documents = with_images(xafs_documents(), images, form)
+    written(documents, tmp_path / "run/files", external_links=True)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    with opened(tmp_path / "moved/files/a.nxs") as file:
+        link = file.get("entry/instrument/camera/data", getlink=True)
+        assert link.filename == "../images/a.h5"
+        assert file["entry/instrument/camera/data"].shape == (12, 4, 4)
+
+
+def test_link_to_a_far_file_is_absolute(xafs_documents, tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    with h5py.File(tmp_path / "far.h5", "w") as file:
+        file["images"] = np.ones((12, 4, 4))
+    documents = with_images(xafs_documents(), tmp_path / "far.h5", "stream")
+    with opened(written(documents, tmp_path / "a/b", external_links=True)) as file:
+        link = file.get("entry/instrument/camera/data", getlink=True)
+        assert link.filename == str(tmp_path / "far.h5")
+
+
+def test_path_that_leaves_its_root_is_named_and_not_linked_to(xafs_documents, tmp_path):
+    (tmp_path / "root").mkdir()
+    with h5py.File(tmp_path / "private.h5", "w") as file:
+        file["images"] = np.ones((12, 4, 4))
+    documents = with_images(xafs_documents(), tmp_path / "root/private.h5", "datum")
+    resource = next(doc for name, doc in documents if name == "resource")
+    resource["resource_path"] = "../private.h5"
+    with opened(written(documents, tmp_path, external_links=True)) as file:
+        camera = file["entry/instrument/camera"]
+        assert camera["external/file"].asstr()[()].tolist() == [f"{tmp_path}/root/../private.h5"]
+        assert "data" not in camera
+
+
 def test_live_file_links_to_images(xafs_documents, tmp_path):
     with h5py.File(tmp_path / "images.h5", "w") as file:
         file["images"] = np.zeros((12, 4, 4))
