@@ -9,6 +9,7 @@ The same in IPython, Jupyter and scripts. Nothing connects before :func:`start`.
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -38,6 +39,7 @@ from beamline_ophyd.console import tell_errors_briefly
 from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
 from beamline_ophyd.serving import DataFolder
+from beamline_ophyd.serving.client import split_key
 from beamline_ophyd.settings import Settings, read_settings
 
 __all__ = ["Session", "start"]
@@ -210,7 +212,7 @@ def start(
     devices: str | Path = SIMULATOR,
     folder: str | Path | None = None,
     files: str | Path | None = None,
-    tiled: tuple[str, str] | None = None,
+    tiled: str | tuple[str, str] | None = None,
     template: str | None = None,
     settings: str | Path | Settings | None = None,
     progress: bool = True,
@@ -240,9 +242,11 @@ def start(
     files : path, optional
         Folder of the NXxas files; by default the one that the Tiled server of `folder`
         serves.
-    tiled : (str, str), optional
-        Address and writer's key of a Tiled server. By default the one that runs over
-        `folder`; without one, runs go to journal and file only.
+    tiled : str or (str, str), optional
+        Address of a Tiled server, or address and writer's key: else the key is in the address
+        (``?api_key=``), in TILED_API_KEY, or in the server's folder that BEAMLINE_TILED_FOLDER
+        names. By default the one that runs over `folder`; without one, runs go to journal and
+        file only.
     template : str, optional
         Template of file names, see :class:`~beamline_ophyd.callbacks.NXxasWriter`.
     settings : path or Settings, optional
@@ -328,6 +332,8 @@ def start(
     with contextlib.suppress(OSError):
         served.files.mkdir(parents=True, exist_ok=True)
     server = tiled or _running(served)
+    journal = Journal(home / "journal")
+    server = _writer_of(tiled) if isinstance(tiled, str) else tiled or _running(served)
     publisher = None if server is None else TiledPublisher(*server, journal=journal)
     reports = ReportWriter() if report else None
     options = kept.files.model_dump(exclude_none=True)
@@ -463,6 +469,12 @@ def _metadata(home: Path, *, kept: bool) -> Any:
     if (finalizer := getattr(metadata, "_finalizer", None)) is not None:
         finalizer.detach()  # by which it would write over the other session's
     return copy
+
+
+def _writer_of(uri: str) -> tuple[str, str]:
+    """Address and writer's key of a Tiled server that is named."""
+    address, key = split_key(uri)
+    return address, key or os.environ.get("TILED_API_KEY") or DataFolder.at().key("writer")
 
 
 def _running(served: DataFolder) -> tuple[str, str] | None:

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import shlex
 import time
 from collections.abc import Mapping
@@ -95,7 +94,7 @@ def scan(
         devices=devices or SIMULATOR,
         folder=folder,
         files=files,
-        tiled=None if tiled is None else _writer_of(tiled),
+        tiled=tiled,
     )
     uids: list[str] = []
     session.RE.subscribe(lambda _, document: uids.append(document["uid"]), "start")
@@ -146,14 +145,6 @@ def scan(
         typer.echo(json.dumps({"uid": uid, "file": str(file), "problems": problems}))
     if not kept or problems or file is None:
         raise typer.Exit(1)
-
-
-def _writer_of(uri: str) -> tuple[str, str]:
-    from beamline_ophyd.serving import DataFolder
-    from beamline_ophyd.serving.client import split_key
-
-    address, key = split_key(uri)
-    return address, key or os.environ.get("TILED_API_KEY") or DataFolder.at().key("writer")
 
 
 def _known(known: Mapping[str, Any], wanted: list[str], option: str) -> list[Any]:

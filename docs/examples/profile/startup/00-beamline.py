@@ -16,6 +16,9 @@ session = start(
     devices=os.environ.get("BEAMLINE_DEVICES", SIMULATOR),
     # Journals, files and metadata; the Tiled server is the one over its subfolder `tiled`.
     folder=os.environ.get("BEAMLINE_FOLDER"),
+    files=os.environ.get("BEAMLINE_FILES_FOLDER"),
+    # Or one that is elsewhere, whose key is in TILED_API_KEY.
+    tiled=os.environ.get("BEAMLINE_TILED_URI"),
     # What is true of every run here.
     md={"Facility": {"name": "my ring", "xray_source": "bending magnet"}},
 )
