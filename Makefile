@@ -145,8 +145,8 @@ bench-writers: $(VENV)/.test apstools ## measure the writers beside other people
 bench-storage: $(VENV)/.test ## measure what compression, chunks and flushes of the files cost and gain
 	@$(BIN)/python -m tests.benchmarks.storage
 
-images: ## build the container images beamline-device and beamline-python
-	docker compose -f docker/docker-compose.yml build
+images: ## build the container images, those of a facility among them
+	docker compose -f docker/docker-compose.yml --profile facility build
 
 containers: $(VENV)/.run ## run the beamline in containers, and see that it fails when it must
 	@.ci/containers $(BIN)
