@@ -30,12 +30,13 @@ def measured(tmp_path):
     engine.subscribe(writer)
 
     def run(plan):
-        (uid,) = engine(plan)
+        returned: Any = engine(plan)
+        (uid,) = returned
         assert writer.wait(DEADLINE_S)
         assert writer.problems == []
         return writer.files[uid], journal.path(uid)
 
-    yield engine, run
+    yield run
     assert writer.close(DEADLINE_S)
 
 
@@ -44,12 +45,11 @@ def opened(path) -> Any:
 
 
 def test_stream_documents_of_an_ophyd_async_detector(measured, tmp_path):
-    _, run = measured
     (tmp_path / "images").mkdir()
     place = StaticPathProvider(StaticFilenameProvider("blobs"), tmp_path / "images")
     with init_devices():
         detector = SimBlobDetector(place, PatternGenerator(), name="camera")
-    path, journal = run(bp.count([detector], 3))
+    path, journal = measured(bp.count([detector], 3))
     assert validate_file(path) == []
     assert ScanData.from_nexus(path) == ScanData.from_journal(journal)
     with opened(path) as file:
@@ -63,11 +63,10 @@ def test_stream_documents_of_an_ophyd_async_detector(measured, tmp_path):
 
 def test_datum_documents_of_ophyds_simulated_detector(measured, tmp_path):
     """It writes NPY files, which HDF5 cannot link to: they are named."""
-    _, run = measured
     detector = SynSignalWithRegistry(
         func=lambda: np.ones((4, 4)), name="img", labels={"detectors"}, save_path=str(tmp_path)
     )
-    path, journal = run(bp.scan([detector], motor, 0, 1, 3))
+    path, journal = measured(bp.scan([detector], motor, 0, 1, 3))
     assert validate_file(path) == []
     assert ScanData.from_nexus(path) == ScanData.from_journal(journal)
     with opened(path) as file:
