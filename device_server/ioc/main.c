@@ -73,15 +73,17 @@ static int silence(int fd)
     fflush(NULL);
     if (nowhere >= 0 && kept >= 0)
         dup2(nowhere, fd);
-    close(nowhere);
+    if (nowhere >= 0)
+        close(nowhere);
     return kept;
 }
 
 static void restore(int fd, int kept)
 {
     fflush(NULL);
-    if (kept >= 0)
-        dup2(kept, fd);
+    if (kept < 0)
+        return;
+    dup2(kept, fd);
     close(kept);
 }
 

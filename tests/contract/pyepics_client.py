@@ -44,6 +44,9 @@ def motor(name):
     assert axis.within_limits(10000.0)
     assert not axis.within_limits(10001.0)
     assert axis.move(10001.0) == -12  # "value outside limits"
+    words = ("retry_max", "retry_count", "missed", "use_encoder", "raw_motor_pos")
+    assert [axis.get(word) for word in words] == [3, 0, 0, 1, 1500]
+    assert axis.s_speed == axis.slew_speed / axis.u_revolutions
 
 
 if __name__ == "__main__":
