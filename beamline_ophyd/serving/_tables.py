@@ -6,7 +6,7 @@ there: "No active transaction, cannot commit", an HTTP 500 for either. So one re
 
 PostgreSQL: Tiled names no order for the rows of a table, and all runs with the same columns are
 in one. It reads a large one by several processes, or from the middle on where another client reads
-already, and a spectrum would come back with its points shuffled. So the points are asked for in
+already, and a spectrum could come back with its points shuffled. So the points are asked for in
 the order in which they were measured.
 """
 

@@ -5,8 +5,12 @@ import pytest
 from ..documentation import DOCS, code_blocks, run_page
 
 ON_THE_BEAMLINE = {"tutorials/first-plan.md"}
-# Tests of their own: test_first_session.py, and contract/test_nexus_document.py.
-OF_THEIR_OWN = {"tutorials/first-session.md", "nexus_format.md"}
+# Tests of their own: test_first_session.py, contract/test_nexus_document.py, test_facility.py.
+OF_THEIR_OWN = {
+    "tutorials/first-session.md",
+    "nexus_format.md",
+    "how-to/grow-past-one-machine.md",
+}
 PAGES = {str(p.relative_to(DOCS)) for p in DOCS.rglob("*.md") if code_blocks(p, "python")}
 
 

@@ -29,6 +29,7 @@ from beamline_ophyd.serving import ServerError, TiledServer, connect, live
 from beamline_ophyd.serving.files import register_file
 from beamline_ophyd.simulator import free_ports
 
+from ..documentation import run_page
 from ..environments import postgresql_program
 from ..services import haproxy, postgresql, redis_server
 from .hostile import SECRET, change_source, get, register
@@ -275,6 +276,24 @@ def test_a_server_that_is_killed_in_mid_scan_is_not_missed(facility, publish, ca
         ]
 
 
+def test_files_are_moved_as_the_page_says(facility, xafs_documents, tmp_path, monkeypatch):
+    documents = xafs_documents(points=5, uid="moved-here")
+    moved = facility.a.folder.files / "moved"
+    moved.mkdir()
+    nexus = NXxasWriter(moved)
+    for name, doc in documents:
+        nexus(name, doc)
+    assert nexus.wait(DEADLINE_S)
+    (tmp_path / "files").symlink_to(moved)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BEAMLINE_TILED_URI", facility.uri)
+    monkeypatch.setenv("TILED_API_KEY", facility.keys.writer)
+    run_page("how-to/grow-past-one-machine.md")
+    with facility.read() as client:
+        found = client.download("moved-here", to=tmp_path)
+    assert found.read_bytes() == nexus.files["moved-here"].read_bytes()
+
+
 def test_points_come_in_their_order_whatever_the_database_does(facility):
     rows = pyarrow.table({"seq_num": [3, 1, 2], "time": [3.0, 1.0, 2.0], "x": [0.3, 0.1, 0.2]})
     with connect(facility.uri, facility.keys.writer) as client:
@@ -296,24 +315,23 @@ def test_the_watch_page_of_every_server_shows_the_newest_state(facility):
         assert get(at, "watch/state").json() == {"number": number}
 
 
-@pytest.mark.parametrize("name", ["a", "b"])
-def test_nothing_leads_out_of_the_folder_of_files(facility, name):
-    server = facility.servers[name]
-    outside = facility.place / f"outside-{name}.h5"
+def test_nothing_leads_out_of_the_folder_of_files(facility):
+    server = facility.b
+    outside = facility.place / "outside.h5"
     files = server.folder.files
-    linked, whole = files / f"linked-{name}.nxs", files / f"whole-{name}.nxs"
+    linked, whole = files / "linked.nxs", files / "whole.nxs"
     for path in (outside, whole):
         with h5py.File(path, "w") as file:
             file["x"] = [SECRET]
     with h5py.File(linked, "w") as file:
         file["x"] = h5py.ExternalLink(str(outside), "/x")
-    symlink = files / f"symlink-{name}.nxs"
+    symlink = files / "symlink.nxs"
     symlink.symlink_to(outside)
     paths = {
-        f"dots-{name}": f"{files}/../{outside.name}",
-        f"absolute-{name}": str(outside),
-        f"symlink-{name}": str(symlink),
-        f"linked-{name}": str(linked),
+        "dots": f"{files}/../{outside.name}",
+        "absolute": str(outside),
+        "symlink": str(symlink),
+        "linked": str(linked),
     }
     with connect(server.uri, server.keys.writer) as client:
         for key, path in paths.items():
@@ -322,12 +340,12 @@ def test_nothing_leads_out_of_the_folder_of_files(facility, name):
                 answer = get(server, what)
                 assert answer.status_code == 403, (key, what)
                 assert str(SECRET) not in answer.text
-        register_file(client.root, f"whole-{name}", whole)
-    assert get(server, f"download/whole-{name}/nxs").content == whole.read_bytes()
+        register_file(client.root, "whole", whole)
+    assert get(server, "download/whole/nxs").content == whole.read_bytes()
     for key in ("00ff" * 18, "not hexadecimal"):
-        assert get(server, f"download/whole-{name}/nxs", key).status_code == 401
+        assert get(server, "download/whole/nxs", key).status_code == 401
     for kind in ("bytes", "manifest"):
-        assert "raw assets" in get(server, f"asset/{kind}/files/whole-{name}", id=1).text
+        assert "raw assets" in get(server, f"asset/{kind}/files/whole", id=1).text
 
 
 @pytest.mark.parametrize("other", ["pg_roles", "pg_read_file('/etc/hostname')"])
