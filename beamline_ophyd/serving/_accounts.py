@@ -1,10 +1,15 @@
 """The writer's and the reader's account in Tiled's authentication database."""
 
 import asyncio
+import contextlib
 import hashlib
+import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, event, or_, select, update
+from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from tiled.authn_database import orm
 from tiled.authn_database.core import create_service
@@ -12,7 +17,7 @@ from tiled.utils import ensure_specified_sql_driver
 
 from .folder import Keys
 
-__all__ = ["SCOPES", "install_keys"]
+__all__ = ["SCOPES", "install_keys", "spare_the_disk"]
 
 _MINT = ["create:apikeys", "revoke:apikeys"]  # a live subscription mints a short-lived key
 _READ = ["read:metadata", "read:data"]
@@ -48,6 +53,32 @@ def install_keys(uri: str, keys: Keys) -> None:
         The keys to install.
     """
     asyncio.run(_install(uri, {"beamline-writer": keys.writer, "beamline-reader": keys.reader}))
+
+
+def spare_the_disk(uri: str) -> None:
+    """Let no request of this process wait until the disk holds when its key was used.
+
+    Tiled notes that at every request, and SQLite as it comes waits for the disk to keep each note,
+    which takes longer than most requests. What a power failure may take away now are the last of
+    these notes, and keys that were minted or revoked in the seconds before.
+
+    Parameters
+    ----------
+    uri : str
+        The authentication database, in SQLite.
+    """
+    path = Path(str(make_url(uri).database)).resolve()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")  # which the file keeps, unlike the next
+
+    def relax(connection: Any, record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA database_list")
+        if (name := cursor.fetchone()[2]) and Path(name) == path:
+            cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.close()
+
+    event.listen(Engine, "connect", relax)
 
 
 async def _install(uri: str, keys: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ from tiled.config import Config
 from tiled.utils import ensure_specified_sql_driver
 from typer import Abort
 
-from ._accounts import install_keys
+from ._accounts import install_keys, spare_the_disk
 from .errors import ServerError
 from .folder import Keys
 
@@ -51,6 +51,8 @@ def make_ready(config: Config, keys: Keys) -> None:
                 with contextlib.suppress(Abort):  # it exists
                     initialize_database(accounts)
             install_keys(accounts, keys)
+            if accounts.startswith("sqlite"):
+                spare_the_disk(accounts)
 
     if accounts is not None and accounts.startswith(_REMOTE):
         asyncio.run(_one_at_a_time(ensure_specified_sql_driver(accounts), work))
