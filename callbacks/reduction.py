@@ -112,7 +112,11 @@ class LiveReduction:
         self._builder = RunBuilder()
         self._interval = interval
         self._worker = DocumentWorker(
-            self._handle, name="live reduction", tick=self._reduce, tick_interval=interval
+            self._handle,
+            name="live reduction",
+            tick=self._reduce,
+            tick_interval=interval,
+            gather=interval / 2,
         )
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer, _RunWriter
+from event_model import DocumentNames
 from tiled.client.utils import ClientError
 
 from beamline_ophyd.formats.documents import RunIndex
@@ -63,7 +64,7 @@ class RunUpload:
         # TiledWriter's own parts: it makes one of each for a run and keeps both to itself.
         container: Any = _Runs(runs.include_data_sources())
         self._writer = _RunWriter(container, batch_size=batch_size)
-        self._normalizer = RunNormalizer(
+        self._normalizer = Normalizer(
             patches={
                 "start": _add_spec,
                 "descriptor": self._descriptor,
@@ -107,6 +108,28 @@ class RunUpload:
     def set_batch_size(self, batch_size: int) -> None:
         """Change the number of points in a batch from now on."""
         self._writer._batch_size = batch_size
+
+
+class Normalizer(RunNormalizer):
+    """Holds the first event of each stream to its schema, and not all that look the same.
+
+    The check of one takes longer than all the rest that is done to it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._checked: set[str] = set()
+
+    def emit(self, name: Any, doc: Any) -> None:
+        """Pass a document on; raises for one that does not follow its schema."""
+        emit_checked: Any = super().emit
+        if name != DocumentNames.event:
+            emit_checked(name, doc)
+        elif doc["descriptor"] in self._checked:
+            self.dispatcher.process(name, doc)
+        else:
+            emit_checked(name, doc)
+            self._checked.add(doc["descriptor"])
 
 
 class _Runs:

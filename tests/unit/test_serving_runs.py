@@ -1,13 +1,17 @@
-"""Values as Tiled's tables want them."""
+"""Documents on their way into Tiled, and values as its tables want them."""
 
 import math
 
 import numpy as np
 import pytest
+from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import ValidationError
 
-from beamline_ophyd.serving.runs import _Columns, document_key
+from beamline_ophyd.serving.runs import Normalizer, _Columns, document_key
+
+from ..runs import make_xafs_documents
 
 NUMBERS = st.one_of(
     st.none(),
@@ -82,3 +86,25 @@ def test_documents_have_keys():
     assert document_key({"uid": "a"}) == "a"
     assert document_key({"uid": ["a", "b"]}) == "a"
     assert document_key({"datum_id": "r/0"}) == "r/0"
+
+
+def passed_on(normalizer, documents):
+    """What comes out for these documents."""
+    out = []
+    normalizer.subscribe(lambda name, doc: out.append((name, doc)))
+    for name, doc in documents:
+        normalizer(name, doc)
+    return out
+
+
+def test_the_same_documents_come_out_as_of_the_stock_normalizer():
+    documents = make_xafs_documents(points=5)
+    out = passed_on(Normalizer(), documents)
+    assert out == passed_on(RunNormalizer(), documents)
+    assert len(out) == len(documents)
+
+
+def test_an_event_is_refused_that_is_none():
+    start, descriptor, (_, event), *_ = make_xafs_documents(points=2)
+    with pytest.raises(ValidationError, match="seq_num"):
+        passed_on(Normalizer(), [start, descriptor, ("event", {**event, "seq_num": "first"})])
