@@ -4,6 +4,7 @@ import http.client
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -494,6 +495,34 @@ def test_a_server_that_takes_requests_and_never_answers(publish, engine, detecto
         assert seconds < 2 * alone_s + 1.0
         assert not publisher.wait(0.5)
         assert len(warnings_of(caplog)) == 1
+
+
+@pytest.mark.slow("a start of Tiled of its own")
+def test_a_server_without_room_is_told_and_made_good_later(
+    mortal, publish, engine, journal, detector, motor
+):
+    server = mortal()
+    publisher = publish(server.uri, server.keys.writer)
+    assert publisher.wait(DEADLINE_S)
+    room = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    RE = engine(publisher)
+
+    def fill_disk(name, doc):
+        if doc["seq_num"] == 20:
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, room[1]))
+
+    RE.subscribe(fill_disk, "event")
+    uid, _ = scan_seconds(RE, detector, motor, 60)
+    assert publisher.wait(DEADLINE_S)  # it has been given up
+    assert publisher.published == ()
+    told = [problem.message for problem in publisher.problems if problem.where == uid]
+    assert len(told) == 1
+    assert f"beamline replay {journal.path(uid)}" in told[0]
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, room)
+    with connect(server.uri, server.keys.writer) as client:
+        assert not is_complete(client.root, uid)
+        assert replay(journal.path(uid), client) == [uid]
+        assert count(client, uid) == 60
 
 
 @pytest.mark.parametrize("wrong", ["unknown", "reader"])
