@@ -163,6 +163,7 @@ lock-check: $(VENV)/.dev ## see that the locked dependencies fit pyproject.toml
 
 bench-tiled: $(VENV)/.test ## measure what the way into Tiled costs a scan, and how search grows (ten minutes)
 	@$(BIN)/python -m tests.benchmarks.tiled_chain
+	@$(BIN)/python -m tests.benchmarks.tiled_scale
 
 ioc: $(VENV)/.run ## run the device server until Ctrl-C
 	@$(BIN)/beamline ioc

@@ -1,35 +1,38 @@
-"""What the whole chain into Tiled costs an event, when a point can be seen, and how search grows.
+"""What the whole chain of callbacks costs an event, and when a point can be seen elsewhere.
 
-    python -m tests.benchmarks.tiled_chain [--points N] [--rounds N] [--runs N]
+    python -m tests.benchmarks.tiled_chain [--points N] [--rounds N] [--beamline-points N]
 
-The chain (journal, NXxas file, Tiled) beside bluesky's TiledWriter at batches of 1, 10 and 10000,
-in turn with the RunEngine alone, all in one run. A second client, a process of its own, follows
-with `live` and notes when it sees each point. Then a catalogue is filled by bulk insertion, and
-searched.
+The chain of a session (journal, NXxas file, Tiled, live reduction with its page) in turn with the
+RunEngine alone: at the simulated beamline, and over devices in memory that take no time, there
+beside bluesky's TiledWriter at batches of 1, 10 and 10000. A second client, a process of its own,
+follows with `live` and notes when it sees each point.
+
+The clock of the wall is what a scan feels, and shakes with the machine's other work. The time of
+the CPU is counted for the callbacks alone: on the RunEngine's thread and on their own.
 """
 
 import argparse
 import contextlib
 import json
-import sqlite3
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bluesky import RunEngine
-from bluesky.plans import scan
 from bluesky_tiled_plugins import TiledWriter
-from ophyd.sim import SynAxis, SynSignal
 
-from beamline_ophyd.callbacks import Journal, NXxasWriter, TiledPublisher
+from beamline_ophyd.callbacks import Journal, LiveReduction, NXxasWriter, TiledPublisher, WebView
 from beamline_ophyd.serving import TiledServer, connect
-from beamline_ophyd.serving.runs import RunUpload
+from beamline_ophyd.simulator import DeviceServer
 
-from ..runs import make_xafs_documents
+OWN_THREADS = ("NXxas writer", "tiled publisher", "live reduction")
+WAIT_S = 60.0
 
 FOLLOW = """
 import json, sys, time
@@ -58,164 +61,164 @@ def follower(server):
         yield process
 
 
-def measured(callbacks, points, process=None):
-    """Milliseconds an event, and how late each was seen, in s."""
-    engine = RunEngine({}, context_managers=[])
-    motor = SynAxis(name="motor")
-    detectors = [SynSignal(name=f"d{n}", func=lambda: 1.0) for n in range(7)]
-    for callback in callbacks:
-        engine.subscribe(callback)
-    begun, uids = [], []
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds an event: by the clock, and of the CPU for the callbacks."""
 
-    def note(name, doc):
+    clock: float
+    callbacks_cpu: float
+
+
+class Meter:
+    """Times one scan and its callbacks, from the first descriptor to the last event."""
+
+    def __init__(self, callbacks, settle, process=None):
+        self._callbacks, self._settle, self._process = callbacks, settle, process
+        self._inside = 0.0
+        self._events = 0
+        self._uid = ""
+
+    def run(self, engine, scan):
+        """Measure one scan."""
+        tokens = [engine.subscribe(self._before)]
+        tokens += [engine.subscribe(self._timed(callback)) for callback in self._callbacks]
+        tokens.append(engine.subscribe(self._after))
+        engine(scan.plan(), **scan.md)
+        for token in tokens:
+            engine.unsubscribe(token)
+        spent = (b - a for a, b in zip(self._begun, self._ended, strict=True))
+        return Cost(*(1e3 * seconds / self._events for seconds in spent))
+
+    def _timed(self, callback):
+        def timed(name, doc):
+            began = time.thread_time()
+            callback(name, doc)
+            self._inside += time.thread_time() - began
+
+        return timed
+
+    def _cpu(self):
+        own = sum(
+            time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+            for thread in threading.enumerate()
+            if thread.name in OWN_THREADS and thread.ident is not None
+        )
+        return self._inside + own
+
+    def _before(self, name, doc):
         if name == "start":
-            uids.append(doc["uid"])
-        if name == "descriptor":
-            begun.append(time.perf_counter())
-            if process is not None:
-                process.stdin.write(uids[0] + "\n")
-                process.stdin.flush()
+            self._uid = doc["uid"]
+        elif name == "stop":
+            self._settle()  # what is still on its way belongs to the events so far
+            self._ended = (self._last, self._cpu())
 
-    ended = []
-    engine.subscribe(note)
-    engine.subscribe(lambda name, doc: ended.append(time.perf_counter()), "event")
-    engine(scan(detectors, motor, 0.0, 1.0, points))
-    return 1e3 * (ended[-1] - begun[0]) / points
+    def _after(self, name, doc):
+        if name == "descriptor" and doc["name"] == "primary":
+            self._begun = (time.perf_counter(), self._cpu())
+            if self._process is not None:
+                self._process.stdin.write(self._uid + "\n")
+                self._process.stdin.flush()
+        elif name == "event":
+            self._events += 1
+            self._last = time.perf_counter()
+
+
+def session_chain(folder, server):
+    """The callbacks of a session: what they are, one that waits for them, one that ends them."""
+    journal = Journal(folder / "journal")
+    publisher = TiledPublisher(server.uri, server.keys.writer, journal=journal)
+    files = NXxasWriter(server.folder.files, journal=journal, on_file=publisher.register_file)
+    page = WebView(server.uri, server.keys.writer)
+    reduction = LiveReduction(page)
+    publisher.wait(WAIT_S)  # connected, as in a session before its first scan
+
+    def settle():
+        for callback in (files, publisher, reduction):
+            callback.wait(WAIT_S)
+
+    def end():
+        files.close(WAIT_S)
+        publisher.close(WAIT_S)
+        reduction.close(WAIT_S)
+        page.close()
+        journal.close()
+        trouble = [*journal.problems, *files.problems, *publisher.problems, *reduction.problems]
+        if trouble:
+            raise SystemExit(f"the chain had problems, so its times mean nothing: {trouble}")
+
+    return [journal, files, publisher, reduction], settle, end
 
 
 def contenders(folder, server, client):
-    """Name to a function that makes the callbacks, and one that ends them."""
-
-    def chain():
-        journal = Journal(folder / "journal")
-        publisher = TiledPublisher(server.uri, server.keys.writer, journal=journal)
-        files = NXxasWriter(server.folder.files, journal=journal, on_file=publisher.register_file)
-        publisher.wait(30)  # connected, as in a session before its first scan
-
-        def end():
-            files.close(60)
-            publisher.close(60)
-            journal.close()
-
-        return [journal, files, publisher], end
+    """Name to a function that makes callbacks, one that waits for them, and one that ends them."""
 
     def writer(batch):
-        return lambda: ([TiledWriter(client.runs, batch_size=batch)], lambda: None)
+        nothing = lambda: None  # noqa: E731
+        return lambda: ([TiledWriter(client.runs, batch_size=batch)], nothing, nothing)
 
     return {
-        "journal, NXxas file and Tiled": chain,
+        "the whole chain": lambda: session_chain(folder, server),
         **{f"TiledWriter, batches of {n}": writer(n) for n in (1, 10, 10_000)},
     }
 
 
-def chain_table(folder, points, rounds):
+def row(engine, scan, server, name, make, rounds):
+    """A line of the table: rounds of the RunEngine alone and with callbacks, in turn."""
+    alone, together, late = [], [], []
+    for _ in range(rounds):
+        alone.append(Meter([], lambda: None).run(engine, scan))
+        callbacks, settle, end = make()
+        with follower(server) as process:
+            together.append(Meter(callbacks, settle, process).run(engine, scan))
+            end()
+            late += json.loads(process.stdout.readline())
+    clock = median(cost.clock for cost in alone)
+    added = median(b.clock - a.clock for a, b in zip(alone, together, strict=True))
+    own = median(cost.callbacks_cpu for cost in together)
+    seen = f"{sorted(late)[int(0.95 * len(late))]:.2f}, {max(late):.2f}"
+    cells = [scan.name, name, f"{clock:.2f}", f"{added:+.2f}", f"{added / clock:+.0%}"]
+    cells += [f"{own:.2f}", f"{own / clock:.0%}", seen]
+    return f"| {' | '.join(cells)} |"
+
+
+def chain_table(folder, options):
     """Rows of the table of what an event costs."""
-    yield "| callbacks | an event takes longer by, ms | share | last seen after, s |"
-    yield "| --- | ---: | ---: | ---: |"
+    yield (
+        "| scan | callbacks | RunEngine alone, ms | longer by, ms | share | "
+        "CPU of the callbacks, ms | share of the time alone | 95 %, all seen after, s |"
+    )
+    yield "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     with (
+        DeviceServer() as devices,
         TiledServer(folder / "tiled") as server,
         connect(server.uri, server.keys.writer) as client,
     ):
-        for name, make in contenders(folder, server, client).items():
-            alone, together, late = [], [], []
-            for _ in range(rounds):
-                alone.append(measured([], points))
-                callbacks, end = make()
-                with follower(server) as process:
-                    together.append(measured(callbacks, points, process))
-                    end()
-                    late += json.loads(process.stdout.readline())
-            pairs = list(zip(alone, together, strict=True))
-            added = median(b - a for a, b in pairs)
-            share = median(b / a - 1 for a, b in pairs)
-            yield f"| {name} | {added:.2f} | {share:+.0%} | {max(late):.2f} |"
+        os.environ.update(devices.environment)
+        from .chain_scans import at_the_beamline, in_memory  # EPICS reads the environment once
 
-
-def fill(catalogue, uid, runs):
-    """Insert copies of a run, each with a uid, a time and an element of its own, into SQLite."""
-    with contextlib.closing(sqlite3.connect(catalogue)) as db, db:
-        names = [row[1] for row in db.execute("PRAGMA table_info(nodes)")]
-        row = dict(
-            zip(
-                names,
-                db.execute(f"SELECT {', '.join(names)} FROM nodes WHERE key = ?", [uid]).fetchone(),
-                strict=True,
-            )
-        )
-        (first,) = db.execute("SELECT max(id) + 1 FROM nodes").fetchone()
-        elements = ["Fe", "Cu", "Ni", "Zn"]
-        for number in range(runs):
-            metadata = json.loads(row["metadata"])
-            key = str(uuid.UUID(int=number))
-            metadata["start"] |= {"uid": key, "time": 1.7e9 + 600 * number, "scan_id": number}
-            metadata["measured"]["element"] = elements[number % 4]
-            new = {**row, "id": first + number, "key": key, "metadata": json.dumps(metadata)}
-            db.execute(
-                f"INSERT INTO nodes ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
-                [new[name] for name in names],
-            )
-
-
-def timed(act):
-    """Median of five times, in ms."""
-    act()
-    times = []
-    for _ in range(5):
-        began = time.perf_counter()
-        act()
-        times.append(1e3 * (time.perf_counter() - began))
-    return median(times)
-
-
-def looked_up(client, uid):
-    """Milliseconds to open the last run, to open one by its uid, and to search."""
-    return [
-        timed(lambda: client.runs[-1].start),
-        timed(lambda: client.runs[uid].start),
-        timed(lambda: client.search(element="Fe", since=1.7e9)[-1].start),
-    ]
-
-
-def scale_table(folder, sizes):
-    """Rows of the table of how opening and searching grow."""
-    yield "| runs | open the last, ms | by uid, ms | search element and since, ms | start, s | MB |"
-    yield "| ---: | ---: | ---: | ---: | ---: | ---: |"
-    server = TiledServer(folder / "many")
-    with server, connect(server.uri, server.keys.writer) as client:
-        upload = RunUpload(client.runs, batch_size=100)
-        for item in make_xafs_documents(points=10, uid="the-first"):
-            upload.put(*item)
-    for size in sizes:
-        catalogue = server.folder.root / "catalog.db"
-        with contextlib.closing(sqlite3.connect(catalogue)) as db, db:
-            db.execute("PRAGMA foreign_keys = ON")  # or the tree would keep what is gone
-            db.execute("DELETE FROM nodes WHERE key LIKE '00000000-%'")
-        fill(catalogue, "the-first", size - 1)
-        began = time.perf_counter()
-        with server, connect(server.uri, server.keys.reader) as client:
-            start = time.perf_counter() - began
-            uid = str(uuid.UUID(int=size // 2))
-            cells = looked_up(client, uid)
-        mb = catalogue.stat().st_size / 1e6
-        yield f"| {size} | {' | '.join(f'{ms:.0f}' for ms in cells)} | {start:.1f} | {mb:.1f} |"
+        engine = RunEngine({}, context_managers=[])
+        known = contenders(folder, server, client)
+        chain = next(iter(known))
+        if options.beamline_points:
+            scan = at_the_beamline(devices.prefix, options.beamline_points)
+            yield row(engine, scan, server, chain, known[chain], options.beamline_rounds)
+        scan = in_memory(options.points)
+        for name, make in known.items():
+            yield row(engine, scan, server, name, make, options.rounds)
 
 
 def main():
-    """Print both tables."""
+    """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--points", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--runs", type=int, nargs="+", default=[100, 10_000, 100_000])
+    parser.add_argument("--points", type=int, default=300, help="of a scan in memory")
+    parser.add_argument("--rounds", type=int, default=3, help="of a scan in memory")
+    parser.add_argument("--beamline-points", type=int, default=100, help="0 to leave it out")
+    parser.add_argument("--beamline-rounds", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for rows in (
-            chain_table(Path(folder), options.points, options.rounds),
-            scale_table(Path(folder), options.runs),
-        ):
-            for row in rows:
-                sys.stdout.write(row + "\n")
-                sys.stdout.flush()
-            sys.stdout.write("\n")
+        for line in chain_table(Path(folder), options):
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
