@@ -331,9 +331,9 @@ def start(
     # Left alone where it cannot be made: the writer's check says so before a run opens.
     with contextlib.suppress(OSError):
         served.files.mkdir(parents=True, exist_ok=True)
-    server = tiled or _running(served)
     journal = Journal(home / "journal")
-    server = _writer_of(tiled) if isinstance(tiled, str) else tiled or _running(served)
+    named = _writer_of(tiled) if isinstance(tiled, str) else tiled
+    server = named or _running(served)
     publisher = None if server is None else TiledPublisher(*server, journal=journal)
     reports = ReportWriter() if report else None
     options = kept.files.model_dump(exclude_none=True)
@@ -389,7 +389,7 @@ def start(
         reports=reports,
         occupancy=occupancy,
         live=reduction,
-        pruning=JournalPruning(journal, whole_elsewhere(served, tiled), **kept.journal.limits),
+        pruning=JournalPruning(journal, whole_elsewhere(served, named), **kept.journal.limits),
     )
 
 
