@@ -331,7 +331,6 @@ def start(
     # Left alone where it cannot be made: the writer's check says so before a run opens.
     with contextlib.suppress(OSError):
         served.files.mkdir(parents=True, exist_ok=True)
-    journal = Journal(home / "journal")
     named = _writer_of(tiled) if isinstance(tiled, str) else tiled
     server = named or _running(served)
     publisher = None if server is None else TiledPublisher(*server, journal=journal)
