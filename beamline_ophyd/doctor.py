@@ -138,7 +138,7 @@ def _writable(what: str, place: Path) -> Finding:
 
 def _room(place: Path) -> Finding:
     room = shutil.disk_usage(_nearest(place))
-    found = f"{room.free / 1e9:.1f} GB of {room.total / 1e9:.0f} GB are free at {place}"
+    found = f"{room.free / 1e9:.1f} GB of {room.total / 1e9:.1f} GB are free at {place}"
     remedy = "make room, or name a folder on another disk with --folder"
     if room.free < ROOM_PROBLEM_BYTES:
         return Finding("room for data", "problem", found, remedy)

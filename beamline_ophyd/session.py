@@ -37,6 +37,7 @@ from beamline_ophyd.callbacks import (
 from beamline_ophyd.callbacks.retention import JournalPruning, whole_elsewhere
 from beamline_ophyd.console import tell_errors_briefly
 from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
+from beamline_ophyd.formats.problems import make_writable
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
 from beamline_ophyd.serving import DataFolder
 from beamline_ophyd.serving.client import split_key
@@ -290,9 +291,12 @@ def start(
         When another session is on the beamline; says whose.
     SettingsError
         For settings that cannot be used.
+    OutputError
+        When `folder` cannot be written.
     """
     served = DataFolder.at(None if folder is None else Path(folder) / "tiled", files)
     home = served.root.parent
+    make_writable(home)
     kept = settings if isinstance(settings, Settings) else read_settings(home, settings)
     journal = Journal(
         kept.journal.place(home),

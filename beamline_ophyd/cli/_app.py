@@ -1,5 +1,6 @@
 """What all commands share: the program, and words for people."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ __all__ = [
     "number_or_word",
     "numbers_or_words",
     "say",
+    "tell_errors_once",
 ]
 
 app = typer.Typer(
@@ -48,6 +50,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on 
 def say(text: str) -> None:
     """Tell a person."""
     typer.echo(text, err=True)
+
+
+def tell_errors_once() -> None:
+    """Keep bluesky from logging what ends a run: it is the program's last line."""
+    logging.getLogger("bluesky").addFilter(lambda record: record.msg != "Run aborted")
 
 
 def number_or_word(text: str) -> float | str:

@@ -24,6 +24,10 @@ __all__ = ["connected_beamline"]
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for the PVs.", min=0.0)]
 
 SHOWN = 3  # missing PVs in the words for people
+REMEDY = (
+    "start the device server with `beamline ioc`, or correct --prefix, --devices or "
+    "EPICS_CA_ADDR_LIST"
+)
 CLEAR = "\x1b[H\x1b[2J"
 
 
@@ -48,10 +52,7 @@ def devices(
     missing = [c for c in found if not c.connected and not c.optional]
     say(f"{sum(c.connected for c in found)} of {len(found)} devices are connected")
     if missing:
-        say(
-            "start the device server with `beamline ioc`, or correct --prefix, --devices or "
-            "EPICS_CA_ADDR_LIST"
-        )
+        say(REMEDY)
     if as_json:
         rows = [dataclasses.asdict(c) | {"connected": c.connected} for c in found]
         typer.echo(json.dumps(rows))
@@ -86,6 +87,7 @@ def status(
             found = connections(beamline, 0.0)
         _show(beamline, away, as_json=as_json, clear=False)
     if any(not c.connected and not c.optional for c in found):
+        say(REMEDY)
         raise typer.Exit(1)
 
 
@@ -143,20 +145,22 @@ def _show(beamline: "Beamline", away: list[str], *, as_json: bool, clear: bool) 
         rows = [dataclasses.asdict(r) for r in found]
         typer.echo(json.dumps({"not_connected": away, "readings": rows}, default=_plain))
         return
-    lines = [*_lines(found), *(f"{name:<12} NOT CONNECTED" for name in away)]
+    wide = max(map(len, beamline), default=0)
+    lines = [*_lines(found, wide), *(f"{name:<{wide}} NOT CONNECTED" for name in away)]
     head = time.strftime("%Y-%m-%d %H:%M:%S")
     start = CLEAR if clear and sys.stderr.isatty() else ""
     say(start + "\n".join([head, *lines]))
 
 
-def _lines(found: "list[Reading]") -> "Iterator[str]":
+def _lines(found: "list[Reading]", widest_name: int) -> "Iterator[str]":
     wide = max((len(r.key) for r in found), default=0)
     device = ""
     for reading in found:
         first = reading.device if reading.device != device else ""
         device = reading.device
         end = "  ".join(word for word in (reading.note, reading.alarm) if word)
-        row = f"{first:<12} {reading.key:<{wide}} {reading.text:>14} {reading.units:<9} {end}"
+        names = f"{first:<{widest_name}} {reading.key:<{wide}}"
+        row = f"{names} {reading.text:>14} {reading.units:<9} {end}"
         yield row.rstrip()
 
 

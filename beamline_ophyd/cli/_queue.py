@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._app import INTERRUPTED, Devices, Json, Prefix, app, say
+from ._app import INTERRUPTED, Devices, Json, Prefix, app, say, tell_errors_once
 
 __all__ = []
 
@@ -59,6 +59,7 @@ def queue(
     from beamline_ophyd.serving import default_folder
     from beamline_ophyd.sheet import read_sheet
 
+    tell_errors_once()
     found = read_sheet(sheet, presets)
     log = QueueLog.beside(sheet)
     options: dict[str, Any] = {"presets": None if presets is None else str(presets)}

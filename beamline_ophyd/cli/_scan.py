@@ -1,7 +1,6 @@
 """The command that measures one spectrum and ends: for scripts, queues and containers."""
 
 import json
-import logging
 import shlex
 import time
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from ._app import (
     number_or_word,
     numbers_or_words,
     say,
+    tell_errors_once,
 )
 
 __all__ = []
@@ -86,8 +86,7 @@ def scan(
     from beamline_ophyd.plans import xafs_scan
     from beamline_ophyd.session import start
 
-    # An ended scan is told in one line at the end, not in bluesky's traceback.
-    logging.getLogger("bluesky").addFilter(lambda record: record.msg != "Run aborted")
+    tell_errors_once()
     use_loopback_by_default()
     session = start(
         prefix,

@@ -1,8 +1,10 @@
 """Trouble with files: what is found in one, and what stops one from being written."""
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["OutputError", "Problem", "ReadError"]
+__all__ = ["OutputError", "Problem", "ReadError", "make_writable"]
 
 
 class OutputError(OSError):
@@ -30,3 +32,21 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}" if self.where else self.message
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder where it is not there, and try to write into it.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"folder {folder} cannot be written ({error.strerror}); change that or give another"
+        ) from error

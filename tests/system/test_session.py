@@ -23,6 +23,7 @@ from beamline_ophyd.grid import GridError, energy_grid
 from beamline_ophyd.occupancy import BeamlineBusyError
 from beamline_ophyd.plans import xafs_scan
 from beamline_ophyd.serving import DataFolder
+from beamline_ophyd.session import start
 
 SHORT = {"bounds": [-20, 0, 30], "steps": [5, 2], "times": [0.2, 0.2]}
 
@@ -30,6 +31,12 @@ SHORT = {"bounds": [-20, 0, 30], "steps": [5, 2], "times": [0.2, 0.2]}
 def scan(session, edge="Fe-K", **options):
     detectors = [session.i0, session.it, session.ir]
     return session.RE(xafs_scan(detectors, session.mono.energy, edge, **(SHORT | options)))
+
+
+def test_a_folder_that_takes_nothing_is_refused_before_anything_connects(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"folder .*/file cannot be written .*give another"):
+        start("AWAY:", folder=tmp_path / "file", timeout=0.1)
 
 
 def test_a_run_knows_its_beamline_and_its_sample(begin, side):
