@@ -137,10 +137,10 @@ class JournalPruning:
     ----------
     journal : Journal
     complete : callable
-        As for :meth:`Journal.prune`, such as :func:`whole_elsewhere` makes.
+        Whether a run is whole in every other place, such as :func:`whole_elsewhere` makes.
     keep_days, keep_bytes : float, int, optional
-        As for :meth:`Journal.prune`; where both are None nothing is ever removed, and there is
-        no thread.
+        Age in days and size of all journals together that are kept; where both are None
+        nothing is ever removed, and there is no thread.
     first_s, every_s : float
         Time in s to the first pass, and between passes.
 
