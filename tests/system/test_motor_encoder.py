@@ -134,16 +134,23 @@ def test_a_lost_encoder_is_an_alarm_until_the_steps_are_used(motor):
 
 
 def test_the_energy_may_go_by_the_steps_of_the_bragg_axis(bl):
-    try:
-        bl.put("SIM:FAULT:ENCODER", "MONO:BRAGG")
-        assert bl.get("MONO:ENERGY.SEVR") == INVALID
-        bl.put("MONO:ENERGY.UEIP", 0)
-        bl.put("MONO:ENERGY", 7500.0)
-        assert (bl.get("MONO:ENERGY.RBV"), bl.get("MONO:ENERGY.SEVR")) == (7500.0, 0)
-    finally:
-        bl.put("SIM:FAULT", 0)
-        bl.put("MONO:ENERGY.UEIP", 1)
-    assert bl.get("MONO:ENERGY.RBV") == 7500.0
+    bl.put("MONO:BRAGG.HOMF", 1)  # steps that a stuck axis lost before are forgotten
+    with (
+        Monitor(f"{bl.prefix}MONO:ENERGY.SEVR") as severity,
+        Monitor(f"{bl.prefix}MONO:ENERGY.RBV") as energy,
+    ):
+        try:
+            bl.put("SIM:FAULT:ENCODER", "MONO:BRAGG")
+            severity.until(lambda value: value == INVALID)
+            bl.put("MONO:ENERGY.UEIP", 0)
+            severity.until(lambda value: value == 0)
+            bl.put("MONO:ENERGY", 7500.0)
+            energy.until(lambda value: value == 7500.0)
+            assert bl.get("MONO:ENERGY.SEVR") == 0
+        finally:
+            bl.put("SIM:FAULT", 0)
+            bl.put("MONO:ENERGY.UEIP", 1)
+        assert bl.get("MONO:ENERGY.RBV") == 7500.0
 
 
 def test_an_axis_without_encoder_cannot_use_one(bl, pva):

@@ -14,7 +14,8 @@ from beamline_ophyd.plans import xafs_scan
 
 
 @pytest.fixture
-def shell():
+def shell(caplog):
+    caplog.set_level(logging.WARNING, logger="bluesky")  # `beamline demo` silences it
     bluesky = logging.getLogger("bluesky")
     before = list(bluesky.filters)
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
