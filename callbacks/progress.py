@@ -44,6 +44,7 @@ class ScanProgress:
         self._file = file
         self._memory = memory
         self._bar: tqdm | None = None
+        self._terminal: _Terminal | None = None
         self._left: TimeLeft | None = None
         self._stream: str | None = None
         self._told = False
@@ -52,8 +53,11 @@ class ScanProgress:
         """Follow one document; never raises."""
         try:
             self._follow(name, doc)
+            if self._terminal is not None and self._terminal.trouble is not None:
+                raise self._terminal.trouble
         except Exception as error:
             bar, self._bar, self._stream = self._bar, None, None
+            self._terminal = None
             if bar is not None:
                 bar.disable = True  # its end would write once more
             if not self._told:
@@ -96,11 +100,12 @@ class ScanProgress:
             return
         self._left = TimeLeft(doc, self._memory)
         total = self._left.total
+        self._terminal = _Terminal(out)
         self._bar = tqdm(
             total=total,
             desc=f"scan {doc.get('scan_id', '')}".strip(),
             unit="point",
-            file=_AsItIsThen(out),
+            file=self._terminal,
             bar_format=UNKNOWN if total is None else KNOWN,
         )
         self._tell_time_left()
@@ -112,15 +117,32 @@ class ScanProgress:
         self._bar = self._stream = self._left = None
 
 
-class _AsItIsThen(ObjectWrapper):
-    """A file whose `write` is looked up at each use.
+class _Terminal(ObjectWrapper):
+    """A file that raises nothing into tqdm, and whose `write` is looked up at each use.
 
-    tqdm keeps the one of the begin, which in IPython is the cell's own and of no use when a
-    paused scan is ended after the last cell.
+    tqdm holds its lock while it writes and does not let go of it when that fails; its own
+    thread would then keep the program from ending. And it keeps the `write` of the begin, which in
+    IPython is the cell's own and of no use when a paused scan is ended after the last cell.
     """
 
+    trouble: Exception | None
+
+    def __init__(self, file: TextIO) -> None:
+        super().__init__(file)
+        self.wrapper_setattr("trouble", None)
+
     def write(self, text: str) -> int:
-        return self._wrapped.write(text)
+        try:
+            return self._wrapped.write(text)
+        except Exception as error:
+            self.wrapper_setattr("trouble", error)
+            return 0
+
+    def flush(self) -> None:
+        try:
+            self._wrapped.flush()
+        except Exception as error:
+            self.wrapper_setattr("trouble", error)
 
     def __eq__(self, other: object) -> bool:
         return self._wrapped is getattr(other, "_wrapped", other)

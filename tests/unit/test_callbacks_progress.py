@@ -1,8 +1,10 @@
 import io
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from beamline_ophyd.callbacks import ScanProgress
 from beamline_ophyd.callbacks._time_left import TimeLeft
@@ -80,6 +82,19 @@ def test_terminal_that_refuses_costs_the_bar_and_not_the_scan(error, after, capl
     for _ in range(2):
         run(progress, num_points=5, points=200)
     assert len([r for r in caplog.records if "goes on without" in r.getMessage()]) == 1
+    assert another_thread_gets(tqdm.get_lock().th_lock)
+
+
+def another_thread_gets(lock):
+    """Whether nobody keeps a lock; tqdm's thread wants it, and the program waits for its end."""
+
+    def there_and_back():
+        if got := lock.acquire(timeout=1):
+            lock.release()
+        return got
+
+    with ThreadPoolExecutor() as pool:
+        return pool.submit(there_and_back).result()
 
 
 def test_no_terminal_at_all(monkeypatch, caplog):
