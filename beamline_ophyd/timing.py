@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import nnls
+from scipy.optimize import least_squares, nnls
 
 __all__ = ["Timing", "in_words", "learn", "load_timing", "save_timing"]
 
 KEPT_RUNS = 20
+USUAL_SCATTER = 0.02
+"""Share of an interval that says nothing of a point that was held up."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,10 @@ def learn(
     dwell_s: ArrayLike,
     settle_s: float = 0.0,
 ) -> Timing | None:
-    """Timing of a run, by non-negative least squares over the intervals between its events.
+    """Timing of a run, by a non-negative robust fit over the intervals between its events.
 
     Intervals of more than five times what is usual for their dwell time, such as a pause, are
-    left out.
+    left out; points that were held up for less count by their size and not by its square.
 
     Parameters
     ----------
@@ -81,8 +83,17 @@ def learn(
     dwell = np.asarray(dwell_s, dtype=float)[1:]
     usual = interval <= 5 * np.median(interval / dwell) * dwell
     terms = np.column_stack([np.ones_like(dwell), distance, dwell])[usual]
-    (overhead, pace, scale), _ = nnls(terms, np.maximum(interval[usual] - settle_s, 0.0))
-    return Timing(float(overhead), float(pace), float(scale))
+    taken = interval[usual] - settle_s
+    start, _ = nnls(terms, np.maximum(taken, 0.0))
+    fit = least_squares(
+        lambda timing: terms @ timing - taken,
+        start,
+        bounds=(0.0, np.inf),
+        loss="soft_l1",
+        f_scale=max(USUAL_SCATTER * float(np.median(taken)), 1e-6),
+    )
+    overhead, pace, scale = (float(value) for value in fit.x)
+    return Timing(overhead, pace, scale)
 
 
 def load_timing(path: str | Path, axis: str, default: Timing) -> Timing:

@@ -37,6 +37,18 @@ def test_a_pause_is_no_speed():
     )
 
 
+def test_points_that_were_held_up_are_no_speed():
+    grid = energy_grid("Fe-K")
+    times = event_times(grid, TRUE)
+    for late in (60, 90, 91, 120):
+        times[late:] += 1.5
+    found = learn(times, grid.energy_ev, grid.dwell_s)
+    assert found is not None
+    assert found.overhead_s == pytest.approx(0.2, abs=0.01)
+    assert found.pace_s_per_ev == pytest.approx(0.03, abs=0.002)
+    assert found.dwell_scale == pytest.approx(1.02, abs=0.01)
+
+
 def test_too_few_points_teach_nothing():
     assert learn([0, 1, 2], [1, 2, 3], [1, 1, 1]) is None
 
