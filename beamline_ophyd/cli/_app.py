@@ -54,7 +54,12 @@ def say(text: str) -> None:
 
 def tell_errors_once() -> None:
     """Keep bluesky from logging what ends a run: it is the program's last line."""
-    logging.getLogger("bluesky").addFilter(lambda record: record.msg != "Run aborted")
+    logging.getLogger("bluesky").addFilter(_is_no_end_of_a_run)
+
+
+def _is_no_end_of_a_run(record: logging.LogRecord) -> bool:
+    # bluesky closes the trace of a run once more when the run is aborted.
+    return record.msg not in ("Run aborted", "No open traces left to close!")
 
 
 def number_or_word(text: str) -> float | str:

@@ -1,14 +1,13 @@
 """Commands that run the parts: demo, device server, Tiled."""
 
 import json
-import logging
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ._app import Json, app, say
+from ._app import Json, app, say, tell_errors_once
 
 __all__ = []
 
@@ -38,8 +37,7 @@ def demo(
     """Run the whole chain once: simulated beamline, XAFS scan, NXxas file, Tiled, picture."""
     from beamline_ophyd.demo import run_demo
 
-    # An interrupted or failed scan is told in one line at the end, not in bluesky's traceback.
-    logging.getLogger("bluesky").setLevel(logging.CRITICAL)
+    tell_errors_once()
     options = {k: v for k, v in {"seed": seed, "speed": speed}.items() if v is not None}
     summary = run_demo(out, edge=edge, sample=sample, say=say, **options)
     say(str(summary))

@@ -15,7 +15,7 @@ def seconds_of_points(session, uid):
     return (times[-1] - times[0]) * len(times) / (len(times) - 1)
 
 
-@pytest.mark.slow("dwell times as at a beamline, so long that a busy machine costs no tenth of them")
+@pytest.mark.slow("dwell times as at a beamline, long beside what a busy machine costs")
 def test_the_estimate_holds_within_ten_percent_of_a_run(begin, side, tmp_path):
     session = begin()
     side.put("SIM:SPEED", 1.0)

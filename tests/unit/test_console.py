@@ -14,16 +14,12 @@ from beamline_ophyd.plans import xafs_scan
 
 
 @pytest.fixture
-def shell(caplog):
-    caplog.set_level(logging.WARNING, logger="bluesky")  # `beamline demo` silences it
-    bluesky = logging.getLogger("bluesky")
-    before = list(bluesky.filters)
+def shell(monkeypatch):
+    monkeypatch.setattr(logging.getLogger("bluesky"), "filters", [])  # programs leave theirs
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     shell.run_line_magic("colors", "nocolor")
     yield shell
     InteractiveShell.clear_instance()
-    for added in set(bluesky.filters) - set(before):
-        bluesky.removeFilter(added)
 
 
 @pytest.fixture
