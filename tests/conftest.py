@@ -4,7 +4,9 @@ EPICS client libraries read their environment once, so it is set here, before an
 they look for PVs on the loopback ports of this run's servers and nowhere else.
 """
 
+import logging
 import os
+import signal
 from pathlib import Path
 
 import epicscorelibs.path.pyepics  # noqa: F401  pyepics uses the library of the other clients
@@ -34,6 +36,54 @@ os.environ.update(
     EPICS_PVA_SERVER_PORT=str(_pva),
     EPICS_PVA_BROADCAST_PORT=str(_pva_udp),
 )
+
+
+@pytest.fixture(autouse=True)
+def as_it_was():
+    """Bring back what belongs to the whole process and a test may leave changed.
+
+    The command line, run in this process, sets levels and filters of loggers, and a session takes
+    Ctrl-C: neither is to decide what the next test sees.
+    """
+    loggers = {name: _state_of(logger) for name, logger in _loggers().items()}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    environment, folder = _environment(), Path.cwd()
+    yield
+    present = _loggers()
+    for name, state in loggers.items():
+        if _state_of(present[name]) != state:
+            _bring_back(present[name], *state)
+    for number, handler in handlers.items():
+        if handler is not None:
+            signal.signal(number, handler)
+    for name in _environment().keys() - environment:
+        del os.environ[name]
+    os.environ.update(environment)
+    os.chdir(folder)
+
+
+def _environment():
+    words = ("BEAMLINE_", "EPICS_", "TILED_")
+    return {name: value for name, value in os.environ.items() if name.startswith(words)}
+
+
+def _loggers():
+    for name in ("beamline_ophyd", "bluesky", "ophyd", "tiled"):
+        logging.getLogger(name)  # there before a test is the first to set it
+    found = logging.root.manager.loggerDict.items()
+    named = {name: logger for name, logger in found if isinstance(logger, logging.Logger)}
+    return {"": logging.root, **named}
+
+
+def _state_of(logger):
+    lists = list(logger.handlers), list(logger.filters)
+    return logger.level, logger.propagate, logger.disabled, *lists
+
+
+def _bring_back(logger, level, propagate, disabled, handlers, filters):
+    logger.setLevel(level)
+    logger.propagate, logger.disabled = propagate, disabled
+    logger.handlers[:], logger.filters[:] = handlers, filters
 
 
 @pytest.fixture(scope="session")
