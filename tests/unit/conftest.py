@@ -9,7 +9,8 @@ from .doubles import Gate, Timed
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(_steps, "MARGIN_S", 0.2)
+    """Plans that give up after a second, which a device that is well never needs."""
+    monkeypatch.setattr(_steps, "MARGIN_S", 1.0)
 
 
 @pytest.fixture
@@ -18,7 +19,8 @@ def engine():
     documents = []
     run_engine.subscribe(lambda name, doc: documents.append((name, doc)))
     run_engine.documents = documents
-    return run_engine
+    yield run_engine
+    run_engine.loop.call_soon_threadsafe(run_engine.loop.stop)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def press():
     begun, over = threading.Event(), threading.Event()
 
     def sleeper(limit_s):
-        begun.wait(10)
+        begun.wait(60)
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
         over.wait(limit_s)
         over.set()
@@ -35,7 +35,7 @@ def press():
             engine(checkpoints(begun, over))
         finally:
             over.set()
-            thread.join()
+            thread.join(60)
 
     return run
 
@@ -43,7 +43,7 @@ def press():
 def test_a_plan_pauses_whichever_thread_the_system_gives_the_signal(press):
     engine = RunEngine({}, during_task=InterruptibleTask())
     with pytest.raises(RunEngineInterrupted):
-        press(engine, limit_s=30)
+        press(engine, limit_s=60)
     assert engine.state == "paused"
     engine.halt()
 

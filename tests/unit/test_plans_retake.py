@@ -142,10 +142,10 @@ def test_a_reading_that_never_ends_fails_by_name(engine, energy, gate, impatient
 
     class Dead(Timed):
         def read(self):
-            forever.wait()
+            forever.wait(60)
             return super().read()
 
-    with pytest.raises(DeviceError, match=r"i0 could not be read within 0\.2 s"):
+    with pytest.raises(DeviceError, match=r"i0 could not be read within 1\.0 s"):
         engine(xafs_scan([Dead("i0"), Timed("it")], energy, "Fe-K", shutter=gate, **SHORT))
     forever.set()
     assert gate.history == ["open", "close"]
@@ -160,7 +160,7 @@ def test_a_speed_that_is_never_told_fails_by_name(engine, detectors, gate, impat
             super().__init__(name="energy")
             self.velocity.read = forever.wait
 
-    with pytest.raises(DeviceError, match=r"energy_velocity could not be read within 0\.2 s"):
+    with pytest.raises(DeviceError, match=r"energy_velocity could not be read within 1\.0 s"):
         engine(xafs_scan(detectors, Silent(), "Fe-K", shutter=gate, **SHORT))
     forever.set()
     assert engine.documents == []
@@ -198,7 +198,7 @@ def test_a_run_continues_an_aborted_one(engine, energy, kept, form):
     with pytest.raises(RuntimeError, match="gone"):
         engine(xafs_scan(broken, energy, "Fe-K", repeats=2, e0_shift=1.5, **SHORT))
     uid = of(engine.documents, "start")[0]["uid"]
-    assert writer.wait(20)
+    assert writer.wait(60)
     path = {"file": writer.files[uid]}.get(form, journal.path(uid))
     resume = json.loads(json.dumps(run_summary(path))) if form == "summary" else str(path)
     engine.documents.clear()
