@@ -8,7 +8,7 @@ import pytest
 
 from beamline_ophyd.callbacks._worker import GATHERED_POINTS, DocumentWorker
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -107,11 +107,10 @@ def test_full_queue_drops_points_marks_the_run_and_keeps_the_frame(make_worker):
     worker.put("start", {"uid": "r"})
     worker.put("descriptor", {"uid": "d", "run_start": "r"})
     assert entered.wait(DEADLINE_S)
-    began = time.monotonic()
     for n in range(10):
         worker.put("event", event(n))
     worker.put("stop", {"run_start": "r"})
-    assert time.monotonic() - began < 1.0
+    assert seen == []  # nobody has waited for the handler, which is still held
     release.set()
     assert worker.wait(DEADLINE_S)
     assert [n for name, n in seen if name == "event"] == [0, 1, 2]
@@ -184,13 +183,19 @@ def test_points_that_are_waited_for_are_gathered_no_longer(gathering):
 
 
 def test_age_of_gathered_points_counts_from_their_coming(make_worker):
-    ticked = threading.Event()
-    worker = make_worker(lambda name, doc: None, tick=ticked.set, tick_interval=1000.0, gather=0.5)
-    began = time.monotonic()
+    handled = []
+    worker = make_worker(
+        lambda name, doc: handled.append(time.monotonic()),
+        tick=lambda: None,
+        tick_interval=1000.0,
+        gather=0.5,
+    )
     worker.put("event", event(1))
     with worker._cond:
         assert worker._cond.wait_for(lambda: worker._tick_due is not None, DEADLINE_S)
-        assert worker._tick_due - began == pytest.approx(1000.0, abs=0.4)
+        # The half second for which the point was gathered is part of its age, and no more than it
+        # however late the thread came to it.
+        assert handled[0] + 999.5 <= worker._tick_due <= time.monotonic() + 999.5
     assert worker.wait(DEADLINE_S)
 
 
@@ -284,5 +289,5 @@ worker = DocumentWorker(handle, name="w")
 for n in range(100):
     worker.put("event", {{"descriptor": "d", "seq_num": n}})
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=150)
     assert out.read_text().split() == [str(n) for n in range(100)]

@@ -69,7 +69,9 @@ def test_a_scan_is_remembered_and_told_in_one_line(engine, energy, detectors, tm
     engine.subscribe(ScanSummary(out))
     engine.subscribe(TimingMemory(tmp_path / "timing.json"))
     engine(xafs_scan(detectors, energy, "Fe-K", md={"sample": "foil"}, **SHORT))
-    assert out.getvalue() == "scan 1 Fe-K foil: 16 of 16 points in 0 s - success\n"
+    times = {name: doc["time"] for name, doc in engine.documents if name in ("start", "stop")}
+    took = f"{times['stop'] - times['start']:.0f} s"
+    assert out.getvalue() == f"scan 1 Fe-K foil: 16 of 16 points in {took} - success\n"
     assert list(json.loads((tmp_path / "timing.json").read_text())) == ["energy"]
 
 
