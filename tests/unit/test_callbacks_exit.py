@@ -40,7 +40,7 @@ def run(documents, folder, with_tiled):
         input=pickle.dumps(documents),
         capture_output=True,
         check=True,
-        timeout=100,
+        timeout=150,
     )
 
 
@@ -85,7 +85,7 @@ def test_a_child_of_multiprocessing_finishes_its_file_too(xafs_documents, tmp_pa
         input=pickle.dumps(documents),
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         check=True,
-        timeout=100,
+        timeout=150,
     )
     (path,) = tmp_path.glob("*.nxs")
     assert ScanData.from_nexus(path) == ScanData.from_documents(documents)
@@ -112,7 +112,7 @@ class Leaver:
 kept = [Leaver(turn) for turn in reversed(_exit.Turn)]
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, timeout=60, text=True
+        [sys.executable, "-c", code], capture_output=True, check=True, timeout=150, text=True
     )
     assert done.stdout.split() == [
         word for turn in ("JOURNAL", "WRITER", "PUBLISHER", "THREAD") for word in (turn, "True")

@@ -174,7 +174,7 @@ WHEN = [
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no file size limits here")
 @pytest.mark.parametrize("when", WHEN)
 def test_full_disk_costs_no_line_once_there_is_room(tmp_path, when):
-    subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path), when], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path), when], check=True, timeout=150)
     contents = read_journal(tmp_path / "r.jsonl")
     assert contents.complete
     assert [d["seq_num"] for name, d in contents.documents if name == "event"] == list(range(5))
@@ -209,7 +209,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_every_line_survives_sigkill(tmp_path):
-    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=150)
     assert done.returncode == -signal.SIGKILL
     contents = read_journal(tmp_path / "r.jsonl")
     assert not contents.complete
@@ -314,8 +314,8 @@ def test_old_journals_are_pruned_while_no_run_goes_on(kept, tmp_path, xafs_docum
     assert not passes.acquire(timeout=0.3)
     for item in started[1:]:
         journal(*item)
-    assert passes.acquire(timeout=30)
-    assert pruning.close(30)
+    assert passes.acquire(timeout=60)
+    assert pruning.close(60)
     assert pruning.removed == [paths[0]]
     assert [path.exists() for path in paths] == [False, True, True, True]
 

@@ -27,7 +27,7 @@ from beamline_ophyd.formats.journal import encode_line, read_journal
 from beamline_ophyd.formats.problems import OutputError
 from beamline_ophyd.formats.validate import validate_file
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 def opened(path: Any, mode: str = "r") -> Any:
@@ -200,7 +200,7 @@ def test_first_flush_waits_for_no_library_to_load(xafs_documents, tmp_path):
         input=pickle.dumps(xafs_documents()),
         capture_output=True,
         check=True,
-        timeout=100,
+        timeout=150,
     )
     loaded = set(done.stdout.decode().split())
     assert "h5py" in loaded
@@ -733,7 +733,7 @@ def test_full_disk(xafs_documents, tmp_path, end):
         [sys.executable, "-c", LIMITED, str(tmp_path), end],
         input=pickle.dumps(documents),
         capture_output=True,
-        timeout=100,
+        timeout=150,
     )
     assert done.returncode == 0, done.stderr.decode()
     if end == "freed":

@@ -32,4 +32,4 @@ from beamline_ophyd.callbacks import Journal
 loaded = {"h5py", "tiled", "bluesky"} & set(sys.modules)
 assert not loaded, loaded
 """
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=150)

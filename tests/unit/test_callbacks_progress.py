@@ -89,7 +89,7 @@ def another_thread_gets(lock):
     """Whether nobody keeps a lock; tqdm's thread wants it, and the program waits for its end."""
 
     def there_and_back():
-        if got := lock.acquire(timeout=1):
+        if got := lock.acquire(timeout=60):
             lock.release()
         return got
 

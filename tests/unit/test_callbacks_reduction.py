@@ -35,7 +35,7 @@ def watched():
     states = []
     live = LiveReduction(states.append)
     yield live, states
-    assert live.close(10)
+    assert live.close(60)
     assert live.problems == []
 
 
@@ -47,7 +47,7 @@ def feed(live, documents, until=None):
         if until is not None and events > until:
             break
         live(name, doc)
-    assert live.wait(30)
+    assert live.wait(60)
 
 
 def test_the_state_follows_the_scan(scan, watched):
@@ -91,7 +91,7 @@ def test_other_runs_are_passed_over(xafs_documents, watched):
     live, states = watched
     live("start", {"uid": "count-run", "time": 1.0, "plan_name": "count"})
     live("stop", {"uid": "s", "run_start": "count-run", "time": 2.0, "exit_status": "success"})
-    assert live.wait(10)
+    assert live.wait(60)
     assert states == []
 
 

@@ -5,7 +5,7 @@ from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal, XDIWriter
 from beamline_ophyd.callbacks._worker import DocumentWorker
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture

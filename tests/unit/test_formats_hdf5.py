@@ -57,10 +57,10 @@ def test_whoever_reads_meets_a_whole_file(tmp_path):
     try:
         for content in contents:
             replace_file(path, content)
-            assert reads.acquire(timeout=20)
+            assert reads.acquire(timeout=60)
     finally:
         stop.set()
-        reader.join(20)
+        reader.join(60)
     assert len(seen) > 1
     assert seen <= set(contents)
 

@@ -13,7 +13,7 @@ from beamline_ophyd.formats.validate import validate_file
 from ..kinds import documents_of
 from ..runs import BEGAN, MCA_CHANNELS, numbered, of, with_spectra
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 def opened(path) -> Any:

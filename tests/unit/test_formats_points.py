@@ -14,7 +14,7 @@ from beamline_ophyd.formats.validate import validate_file
 
 from ..runs import numbered
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 POINTS = 6
 
 

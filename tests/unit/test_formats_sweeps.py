@@ -17,7 +17,7 @@ from beamline_ophyd.repair import repair_file
 
 from ..runs import BEGAN, numbered
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 POINTS = 6
 
 

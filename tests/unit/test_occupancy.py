@@ -36,7 +36,7 @@ def test_a_second_session_is_told_who_has_the_beamline(tmp_path):
         assert "--shared" in message
         # One that was killed holds nobody up, though its file is there.
         other.send_signal(signal.SIGKILL)
-        other.wait()
+        other.wait(60)
     (left,) = tmp_path.iterdir()
     assert str(other.pid) in left.read_text()
     held = take(tmp_path)

@@ -61,7 +61,7 @@ def test_part_of_a_run_whose_process_died(xafs_documents, tmp_path):
     for item in documents[:8]:
         journal(*item)
         writer(*item)
-    assert writer.wait(30)
+    assert writer.wait(60)
     journal(*documents[8])
     part = tmp_path / "files" / "run.nxs.part"
     (tmp_path / "there.nxs.part").write_bytes(part.read_bytes())

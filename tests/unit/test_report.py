@@ -118,8 +118,8 @@ def test_pages_are_made_beside_files_in_another_process(xafs_documents, tmp_path
     documents = xafs_documents()
     for name, doc in documents:
         writer(name, doc)
-    assert writer.wait(30)
-    assert reports.wait(60), reports.problems
+    assert writer.wait(60)
+    assert reports.wait(150), reports.problems
     (file,) = writer.files.values()
     assert reports.pages == {documents[0][1]["uid"]: file.with_suffix(".html")}
     assert "Fe foil" in file.with_suffix(".html").read_text()
@@ -129,7 +129,7 @@ def test_a_file_that_gives_no_page_is_a_problem_and_no_error(tmp_path):
     reports = ReportWriter()
     (tmp_path / "broken.nxs").write_bytes(b"no HDF5")
     reports("a1b2c3", tmp_path / "broken.nxs")
-    assert reports.wait(60)
+    assert reports.wait(150)
     (problem,) = reports.problems
     assert problem.where == "a1b2c3"
     assert "beamline report" in problem.message

@@ -52,7 +52,7 @@ def server():
 @pytest.fixture
 def client(server):
     with httpx.Client(
-        base_url=f"http://127.0.0.1:{server.server_port}", trust_env=False, timeout=10
+        base_url=f"http://127.0.0.1:{server.server_port}", trust_env=False, timeout=60
     ) as client:
         fail_at_once(client)
         yield client
