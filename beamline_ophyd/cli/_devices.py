@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 
     from beamline_ophyd.devices import Beamline, Connection, Reading
 
-__all__ = ["connected_beamline"]
+__all__ = ["connected_beamline", "remedy"]
 
 Timeout = Annotated[float, typer.Option(help="Seconds to wait for the PVs.", min=0.0)]
 
 SHOWN = 3  # missing PVs in the words for people
-REMEDY = (
-    "start the device server with `beamline ioc`, or correct --prefix, --devices or "
-    "EPICS_CA_ADDR_LIST"
-)
+REMEDY = "start the device server with `beamline ioc`, or correct --prefix or EPICS_CA_ADDR_LIST"
+REMEDY_IN_FILE = "see whether their IOCs run, or correct the PVs in {} or EPICS_CA_ADDR_LIST"
 CLEAR = "\x1b[H\x1b[2J"
 
 
@@ -52,7 +50,7 @@ def devices(
     missing = [c for c in found if not c.connected and not c.optional]
     say(f"{sum(c.connected for c in found)} of {len(found)} devices are connected")
     if missing:
-        say(REMEDY)
+        say(remedy(file))
     if as_json:
         rows = [dataclasses.asdict(c) | {"connected": c.connected} for c in found]
         typer.echo(json.dumps(rows))
@@ -87,8 +85,13 @@ def status(
             found = connections(beamline, 0.0)
         _show(beamline, away, as_json=as_json, clear=False)
     if any(not c.connected and not c.optional for c in found):
-        say(REMEDY)
+        say(remedy(file))
         raise typer.Exit(1)
+
+
+def remedy(file: Path | None) -> str:
+    """What to do about devices that do not answer."""
+    return REMEDY if file is None else REMEDY_IN_FILE.format(file)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._app import Devices, Json, Prefix, app, say
-from ._devices import connected_beamline
+from ._devices import connected_beamline, remedy
 
 if TYPE_CHECKING:
     from beamline_ophyd.doctor import Finding
@@ -61,14 +61,14 @@ def _devices(prefix: str, file: Path | None, timeout: float) -> "Finding":
     with connected_beamline(prefix, file) as beamline:
         found = connections(beamline, timeout)
     away = [c for c in found if not c.connected and not c.optional]
+    whose = file or prefix
     if not away:
-        return Finding("devices", "ok", f"{len(found)} answer for {prefix}")
+        return Finding("devices", "ok", f"{len(found)} answer for {whose}")
     names = ", ".join(c.device for c in away[:_SHOWN])
     more = f" and {len(away) - _SHOWN} more" if len(away) > _SHOWN else ""
     return Finding(
         "devices",
         "problem",
-        f"{len(away)} of {len(found)} do not answer for {prefix}: {names}{more}",
-        "start the device server with `beamline ioc`, or correct --prefix, --devices or "
-        "EPICS_CA_ADDR_LIST; `beamline devices` names every PV",
+        f"{len(away)} of {len(found)} do not answer for {whose}: {names}{more}",
+        f"{remedy(file)}; `beamline devices` names every PV",
     )

@@ -131,10 +131,12 @@ def _interactive(session: Any, command: str | None) -> None:
 
     config = Config()
     names = [*session.beamline, *(["i0", "it", "ir"] if session.chambers is not None else [])]
+    whole = {"i0", "it", "ir", "mono"} <= set(names)
+    example = '[i0, it, ir], mono.energy, "Fe-K"' if whole else '[DETECTORS], ENERGY, "Fe-K"'
     config.TerminalInteractiveShell.banner2 = (
         f"Beamline {session.RE.md['Beamline']['name']}: "
         f"RE, {', '.join(names)} and the plans are ready.\n"
-        'Try   RE(xafs_scan([i0, it, ir], mono.energy, "Fe-K"))\n'
+        f"Try   RE(xafs_scan({example}))\n"
     )
     config.InteractiveShellApp.extensions = ["beamline_ophyd.console"]
     arguments = [] if command is None else ["-c", command]

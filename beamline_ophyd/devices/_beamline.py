@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from guarneri import Instrument
 from guarneri.exceptions import InvalidConfiguration
+from guarneri.helpers import dynamic_import
 from ophyd import Device
 
 from ._connect import BeamlineConnectionError, connect, disconnect
@@ -17,6 +19,8 @@ __all__ = ["SIMULATOR", "Beamline", "BeamlineFileError", "load_beamline"]
 
 SIMULATOR = Path(__file__).parent / "beamlines" / "simulator.yaml"
 OPTIONAL = "optional"
+BASELINE = "baseline"
+EXAMPLE = 'Shutter: [{name: shutter, prefix: "BL02:"}]'
 
 _MACRO = re.compile(r"\$\((\w+)\)")
 
@@ -156,10 +160,11 @@ def load_beamline(file: str | Path = SIMULATOR, **macros: str) -> Beamline:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)
-            instrument.load(path)
+            instrument.load(path, config_format="yaml")
     except OSError as error:
         raise BeamlineFileError(f"{path}: {error.strerror}; name a beamline's YAML file") from error
     except Exception as error:
+        disconnect(*instrument.made.values())
         raise BeamlineFileError(f"{path}: {_in_words(error)}") from error
     return Beamline(instrument.made, instrument.labels)
 
@@ -174,25 +179,42 @@ class _Instrument(Instrument):
         self.labels: dict[str, set[str]] = {}
 
     def parse_yaml_file(self, config_file: Any) -> list[dict[str, Any]]:
-        entries = super().parse_yaml_file(config_file)
-        for entry in entries:
-            name = entry["device_class"]
-            if name not in self.device_classes and "." not in name:
-                raise BeamlineFileError(
-                    f"there is no device class {name}; give the dotted path of a class, or one "
-                    f"of {', '.join(sorted(self.device_classes))}"
-                )
-            entry["kwargs"] = self._filled_in(entry["kwargs"])
+        """All entries, checked before the first device looks for its PVs."""
+        content = yaml.safe_load(config_file)
+        if not isinstance(content, Mapping):
+            raise BeamlineFileError(f"it has no classes of devices; write {EXAMPLE}")
+        entries = []
+        names: set[str] = set()
+        for kind, devices in content.items():
+            self._check_class(str(kind))
+            if not isinstance(devices, list) or not all(isinstance(d, Mapping) for d in devices):
+                raise BeamlineFileError(f"below {kind} stands no list of devices; write {EXAMPLE}")
+            for device in devices:
+                _check_entry(str(kind), device, names)
+                entry = {"device_class": kind, "args": (), "kwargs": self._filled_in(device)}
+                entries.append(entry)
         return entries
+
+    def _check_class(self, name: str) -> None:
+        if name in self.device_classes:
+            return
+        if "." in name:
+            try:
+                dynamic_import(name)
+            except (ImportError, AttributeError) as error:
+                raise BeamlineFileError(
+                    f"there is no class {name} ({error}); give the dotted path of one that can be "
+                    "imported"
+                ) from error
+            return
+        raise BeamlineFileError(
+            f"there is no device class {name}; give the dotted path of a class, or one "
+            f"of {', '.join(sorted(self.device_classes))}"
+        )
 
     def make_device(self, Klass: Any, args: Any, kwargs: Mapping[str, Any], fake: bool) -> Any:  # noqa: N803
         options = dict(kwargs)
-        name = str(options.get("name", ""))
-        if not name.isidentifier() or name in self.made:
-            raise BeamlineFileError(
-                f"device {Klass.__name__} got the name {name!r}; give each device a name of its "
-                "own, as a variable of Python may have"
-            )
+        name = options["name"]
         labels = set(options.pop("labels", ()))
         try:
             if (pvs := options.pop("pvs", None)) is not None:
@@ -220,6 +242,20 @@ class _Instrument(Instrument):
                 f"{', '.join(sorted(self.macros)) or 'none'}"
             )
         return self.macros[found[1]]
+
+
+def _check_entry(kind: str, entry: Mapping[str, Any], names: set[str]) -> None:
+    """Check what every device has: a name of its own, among those so far, and labels."""
+    name = str(entry.get("name", ""))
+    if not name.isidentifier() or name in names:
+        raise BeamlineFileError(
+            f"device {kind} got the name {name!r}; give each device a name of its own, as a "
+            "variable of Python may have"
+        )
+    names.add(name)
+    labels = entry.get("labels", [])
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise BeamlineFileError(f"device {name!r}: labels is {labels!r}; give a list, [{BASELINE}]")
 
 
 def _components(device: Any, label: str) -> Iterator[Any]:

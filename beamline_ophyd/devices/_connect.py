@@ -123,7 +123,8 @@ def not_connected(*devices: Any) -> str:
         addresses = f"{addresses} and all local networks".strip()
     return (
         f"no answer for {shown or 'the device'}; searched {addresses or 'nowhere'}, port {port}. "
-        "Start the device server with `beamline ioc`, or correct the prefix or EPICS_CA_ADDR_LIST"
+        "See whether its IOC runs (the simulator's is `beamline ioc`), or correct the prefix, the "
+        "PV or EPICS_CA_ADDR_LIST"
     )
 
 

@@ -95,6 +95,15 @@ def test_status_of_what_does_not_answer_says_what_to_do(run, ioc):
     assert "start the device server with `beamline ioc`" in result.stderr
 
 
+def test_of_a_beamline_in_a_file_the_file_is_to_be_corrected(run, ioc, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text('ophyd.EpicsSignalRO: [{name: valve, read_pv: "AWAY:VALVE"}]')
+    result = run("devices", "--devices", str(file), "--timeout", "0.2")
+    assert result.exit_code == 1
+    assert f"correct the PVs in {file}" in result.stderr
+    assert "device server" not in result.stderr
+
+
 def test_status_watches_until_interrupted(ioc, side):
     side.put("SIM:SPEED", 2.0)
     program = Path(sys.executable).with_name("beamline")
