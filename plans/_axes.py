@@ -1,14 +1,55 @@
 """What an axis says of itself before it moves: how fast it is, and how far it may go."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from . import _steps
-from ._reading import read_number
+from ._checks import called, fields
+from ._reading import describe, read_number
 
-__all__ = ["UNKNOWN_SPEED_LIMIT_S", "Speed", "axis_limits", "axis_speed"]
+__all__ = [
+    "UNKNOWN_SPEED_LIMIT_S",
+    "Speed",
+    "axis_limits",
+    "axis_speed",
+    "check_keys",
+    "check_unit",
+]
 
 UNKNOWN_SPEED_LIMIT_S = 60.0
+
+SPELLINGS = {
+    "eV": {"ev", "electronvolt", "electronvolts"},
+    "degrees": {"deg", "degs", "degree", "degrees", "\N{DEGREE SIGN}"},
+}
+
+
+def check_unit(name: str, axis: Any, unit: str) -> MsgGenerator[None]:
+    """Refuse an axis that says another unit than the one its positions are given in.
+
+    Its numbers would be taken for photon energies or angles all the same, and a stage sent there.
+    An axis that says no unit is believed.
+    """
+    about = yield from describe(axis)
+    told = str((about.get(fields(axis)[0]) or {}).get("units") or "").strip()
+    if told and told.lower() not in SPELLINGS[unit]:
+        raise ValueError(
+            f"{name} is {called(axis)}, which is in {told}; give an axis in {unit}, or correct "
+            "the unit that it says (a motor record's EGU)"
+        )
+
+
+def check_keys(keys: dict[str, str | None], devices: Iterable[Any]) -> MsgGenerator[None]:
+    """Refuse a data key, given by the name of its argument, that no device reads."""
+    known: set[str] = set()
+    for device in devices:
+        known |= set((yield from describe(device)))
+    for name, key in keys.items():
+        if known and key is not None and key not in known:
+            raise ValueError(f"{name} is {key!r}; the devices give {', '.join(sorted(known))}")
 
 
 class Speed:

@@ -62,6 +62,14 @@ def check_detectors(plan: str, detectors: Any, advice: str = "give at least one"
             raise ValueError(f"detector {called(detector)} cannot be read; give its device")
         if any(detector is other for other in detectors[:at]):
             raise ValueError(f"detector {called(detector)} is given twice; give it once")
+        for key in fields(detector):
+            # What event-model allows; bluesky says so at the first point, with the shutter open.
+            if not key or set("./") & set(key):
+                raise ValueError(
+                    f"detector {called(detector)} has a channel called {key!r}; give each a name, "
+                    "without dots and slashes, or leave it out (of a scaler of ophyd: "
+                    f"{called(detector)}.select_channels(['I0', 'It']))"
+                )
 
 
 def check_axis(name: str, axis: Any, advice: str) -> None:

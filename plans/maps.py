@@ -10,6 +10,7 @@ from bluesky.utils import MsgGenerator
 
 from beamline_ophyd.grid import EnergyGrid, energy_grid
 
+from ._axes import check_unit
 from ._checks import check_apart, check_axis, check_detectors, line, number, positive
 from ._points import PointTaker
 from ._preprocessors import behind
@@ -250,6 +251,7 @@ def xanes_map(
     spectrum = [(energy, asked)]
     axes = [*pixels, *spectrum] if order == "pixel" else [*spectrum, *pixels]
     check_apart(energy=energy, x=x, y=y)
+    yield from check_unit("energy", energy, "eV")
     for axis, targets in axes:
         yield from points.learn(axis, targets)
     start_md: dict[str, Any] = {
@@ -309,6 +311,7 @@ def _mesh(
         check_axis("energy", at[0], ENERGY_ADVICE)
         start_md["energy_ev"] = positive("energy_ev", at[1], "a photon energy in eV")
         apart["energy"] = at[0]
+        yield from check_unit("energy", at[0], "eV")
         yield from points.learn(at[0], [at[1]])
     check_apart(**apart)
     for (_, axis, *_), positions in zip((slow, fast), targets, strict=True):

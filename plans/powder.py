@@ -11,6 +11,7 @@ from bluesky.utils import MsgGenerator
 from beamline_ophyd.edges import HC_EV_ANGSTROM
 from beamline_ophyd.metadata import POWDER_KEY, PowderContract, PowderRoles
 
+from ._axes import check_keys, check_unit
 from ._checks import called, check_apart, check_axis, check_detectors, fields, number, positive
 from ._points import PointTaker
 from ._preprocessors import behind
@@ -94,6 +95,10 @@ def powder_scan(
         check_axis("theta", theta, "give the axis that turns the sample")
         check_apart(two_theta=two_theta, theta=theta)
     angles = _angles(start, stop, step)
+    for name, axis in (("two_theta", two_theta), ("theta", theta)):
+        if axis is not None:
+            yield from check_unit(name, axis, "degrees")
+    yield from check_keys({"counts": counts, "monitor": monitor}, detectors)
     points = PointTaker(detectors, time, settle_time=settle_time, fixed_dwell=fixed_dwell)
     yield from points.learn(two_theta, angles)
     if theta is not None:
@@ -145,6 +150,7 @@ def _wavelength(energy: Any, wavelength: Any) -> MsgGenerator[float]:
         return positive("wavelength", wavelength, "Angstrom")
     if not isinstance(energy, Readable):
         raise ValueError(f"energy is {energy!r}, which cannot be read; give mono.energy")
+    yield from check_unit("energy", energy, "eV")
     energy_ev = yield from read_number(energy)
     if energy_ev is None:
         # Nothing answers where the plan is only listed; and then nothing is measured either.

@@ -16,7 +16,7 @@ from beamline_ophyd.metadata import (
 )
 from beamline_ophyd.presets import preset
 
-from ._axes import axis_limits
+from ._axes import axis_limits, check_unit
 from ._checks import check_axis, check_detectors, fields, number, whole_number
 from ._counting import timers_of
 from ._detectors import ev_per_count, saturation_rates
@@ -177,6 +177,7 @@ def xafs_scan(
     measured_as = mode_of(mode, used)
     limits_of_rate = yield from saturation_rates(detectors, saturation)
     earlier = None if resume is None else earlier_run(resume)
+    yield from check_unit("energy", energy, "eV")
     limits = yield from axis_limits(energy)
     if earlier is not None:
         e0_shift = e0_shift or earlier.contract.e0_shift_ev

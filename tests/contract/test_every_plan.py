@@ -222,8 +222,10 @@ class Soft(StandardReadable):
 
 def of_ophyd_async():
     with init_devices():
-        energy, pitch = SimMotor(initial_value=7130.0), SimMotor(initial_value=OPTIMUM)
-        x, y, theta, two_theta = SimMotor(), SimMotor(), SimMotor(), SimMotor()
+        energy = SimMotor(units="eV", initial_value=7130.0)
+        pitch = SimMotor(initial_value=OPTIMUM)
+        x, y = SimMotor(), SimMotor()
+        theta, two_theta = SimMotor(units="deg"), SimMotor(units="deg")
         shutter, amplifier = Soft("close"), Soft(1e8)
 
         def rate(behind):

@@ -17,6 +17,7 @@ from beamline_ophyd.plans import (
     line_scan,
     mesh_scan,
     powder_scan,
+    xafs_scan,
     xanes_map,
 )
 
@@ -43,6 +44,21 @@ def of(engine, name):
 
 def column(engine, key):
     return [event["data"][key] for event in of(engine, "event")]
+
+
+def in_unit(axis, unit):
+    """The axis, which now says that its positions are in this unit."""
+    about = axis.describe()
+    about[axis.name]["units"] = unit
+    axis.describe = lambda: about
+    return axis
+
+
+def with_channel(key):
+    """A detector with a channel of this name, as a scaler's that has none in its record."""
+    detector = Timed("scaler")
+    detector.counts.name = key
+    return detector
 
 
 @pytest.fixture
@@ -98,7 +114,8 @@ def test_over_ophyd_behind_a_shutter(engine, detectors, energy, x, y, plan, poin
 @every_plan
 def test_over_ophyd_async(engine, plan, points):
     with init_devices():
-        e, y, x = SimMotor(initial_value=7000.0), SimMotor(), SimMotor()
+        e = SimMotor(units="eV", initial_value=7000.0)
+        y, x = SimMotor(units="deg"), SimMotor(units="deg")
         i0, it = Diode(), Diode()
     engine(plan([i0, it], e, y, x))
     assert column(engine, "i0-counts") == [3.0] * points
@@ -236,6 +253,36 @@ def test_the_contract_of_a_powder_scan(engine, detectors, energy, x, y):
             lambda d, e, y, x: powder_scan(d, y, 2, 3, 0.5, wavelength=1, theta=y),
             ValueError,
             "two_theta and theta are both y",
+        ),
+        (
+            lambda d, e, y, x: powder_scan(d, y, 2, 3, 0.5, wavelength=1, counts="Diff"),
+            ValueError,
+            r"counts is 'Diff'; the devices give i0, it",
+        ),
+        (
+            lambda d, e, y, x: powder_scan(d, in_unit(y, "um"), 2, 3, 0.5, wavelength=1),
+            ValueError,
+            "two_theta is y, which is in um; give an axis in degrees",
+        ),
+        (
+            lambda d, e, y, x: fixed_energy_map(d, in_unit(e, "keV"), 7, y, 0, 1, 2, x, 0, 1, 2),
+            ValueError,
+            "energy is energy, which is in keV; give an axis in eV",
+        ),
+        (
+            lambda d, e, y, x: xafs_scan(d, in_unit(e, "mm"), "Fe-K"),
+            ValueError,
+            "energy is energy, which is in mm; give an axis in eV",
+        ),
+        (
+            lambda d, e, y, x: count([with_channel(""), *d]),
+            ValueError,
+            r"detector scaler has a channel called ''; give each a name.* scaler\.select_channels",
+        ),
+        (
+            lambda d, e, y, x: count([with_channel("I0.raw")]),
+            ValueError,
+            r"a channel called 'I0\.raw'; .*without dots",
         ),
     ],
 )
