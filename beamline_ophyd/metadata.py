@@ -24,6 +24,7 @@ __all__ = [
     "MERGE_STREAM",
     "POWDER_KEY",
     "RESULT_STREAM",
+    "WORDS_KEY",
     "Channel",
     "PowderContract",
     "PowderRoles",
@@ -53,6 +54,9 @@ FAILED_STREAM = "failed"
 
 RESULT_STREAM = "result"
 """Stream of what a scan found, such as the centre of a sample: one event before its end."""
+
+WORDS_KEY = "found"
+"""Data key of that stream that says in one sentence what was found."""
 
 Mode = Literal["transmission", "fluorescence", "electron yield"]
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from beamline_ophyd.metadata import RunMetadata
+from beamline_ophyd.metadata import RESULT_STREAM, WORDS_KEY, RunMetadata
 from beamline_ophyd.timing import learn, save_timing
 
 __all__ = ["ScanSummary", "TimingMemory"]
@@ -15,13 +15,15 @@ logger = logging.getLogger(__name__)
 
 
 class _Follower:
-    """Follows one absorption scan at a time; nothing is raised into the RunEngine."""
+    """Follows one scan at a time; nothing is raised into the RunEngine."""
 
     def __init__(self) -> None:
         self._start: Mapping[str, Any] | None = None
         self._about: RunMetadata | None = None
         self._stream: str | None = None
         self._events: list[Mapping[str, Any]] = []
+        self._results: str | None = None
+        self._found: str | None = None
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
         """Follow one document; never raises."""
@@ -33,13 +35,19 @@ class _Follower:
     def _follow(self, name: str, doc: Mapping[str, Any]) -> None:
         if name == "start":
             self._start, self._stream, self._events = doc, None, []
+            self._results = self._found = None
             self._about = RunMetadata.from_start(doc)
         elif name == "descriptor" and doc.get("name") == "primary":
             self._stream = doc["uid"]
+        elif name == "descriptor" and doc.get("name") == RESULT_STREAM:
+            self._results = doc["uid"]
         elif name == "event" and doc["descriptor"] == self._stream:
             self._events.append(doc)
+        elif name == "event" and doc["descriptor"] == self._results:
+            self._found = doc["data"].get(WORDS_KEY)
         elif name == "stop" and self._start is not None:
-            if self._about is not None and self._about.xafs is not None:
+            known = self._about is not None and self._about.xafs is not None
+            if self._about is not None and (known or self._found):
                 self._end(self._start, self._about, doc)
             self._start, self._events = None, []
 
@@ -77,7 +85,7 @@ class TimingMemory(_Follower):
 
 
 class ScanSummary(_Follower):
-    """Tells in one line how a scan ended.
+    """Tells in one line how a scan ended, and in another what it found.
 
     Parameters
     ----------
@@ -93,7 +101,8 @@ class ScanSummary(_Follower):
         out = self._file or sys.stderr
         key = about.xafs.quality_key if about.xafs else None
         bad = sum(bool(key and event["data"].get(key)) for event in self._events)
-        what = " ".join(filter(None, [_edge(about), about.sample_name]))
+        plan = str(start.get("plan_name", "")) if about.xafs is None or self._found else ""
+        what = " ".join(filter(None, [plan, _edge(about), about.sample_name]))
         words = [f"scan {start.get('scan_id', '')} {what}: {len(self._events) - bad}"]
         words += [f"of {start.get('num_points', '?')} points"]
         words += [f"in {stop['time'] - start['time']:.0f} s"]
@@ -102,6 +111,7 @@ class ScanSummary(_Follower):
         words += [f"({reason})"] if (reason := stop.get("reason")) else []
         if out is not None:
             out.write(" ".join(words) + "\n")
+            out.write(f"{self._found}\n" if self._found else "")
             out.flush()
 
 

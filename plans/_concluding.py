@@ -9,7 +9,7 @@ from bluesky import preprocessors as bpp
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import Msg, MsgGenerator, RunEngineControlException
 
-from beamline_ophyd.metadata import RESULT_STREAM
+from beamline_ophyd.metadata import RESULT_STREAM, WORDS_KEY
 
 from ._axes import axis_speed
 from ._checks import called, fields
@@ -153,10 +153,13 @@ def line_md(
     }
 
 
-def tell_result(values: Mapping[str, tuple[float, str]]) -> MsgGenerator[None]:
-    """One event in the stream "result": values with their units by data key."""
+def tell_result(found: Any, values: Mapping[str, tuple[float, str]]) -> MsgGenerator[None]:
+    """One event in the stream "result": what was found in words, and as values with their units.
+
+    RE() returns uids only, so that whoever called it has the words from the run's documents.
+    """
     yield Msg("create", None, name=RESULT_STREAM)
-    yield Msg("read", _Result(values))
+    yield Msg("read", _Result(str(found), values))
     yield Msg("save")
 
 
@@ -167,21 +170,22 @@ class _Result:
     parent = None
     hints: Mapping[str, Any] = {"fields": []}
 
-    def __init__(self, values: Mapping[str, tuple[float, str]]):
+    def __init__(self, words: str, values: Mapping[str, tuple[float, str]]):
+        self._words = words
         self._values = values
         self._found = time.time()
 
     def read(self) -> dict[str, Any]:
-        return {
-            key: {"value": value, "timestamp": self._found}
-            for key, (value, _) in self._values.items()
-        }
+        values: dict[str, Any] = {key: value for key, (value, _) in self._values.items()}
+        values[WORDS_KEY] = self._words
+        return {key: {"value": value, "timestamp": self._found} for key, value in values.items()}
 
     def describe(self) -> dict[str, Any]:
-        return {
+        about: dict[str, Any] = {
             key: {"source": "result", "dtype": "number", "shape": [], "units": unit}
             for key, (_, unit) in self._values.items()
         }
+        return about | {WORDS_KEY: {"source": "result", "dtype": "string", "shape": []}}
 
     def read_configuration(self) -> dict[str, Any]:
         return {}

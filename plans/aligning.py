@@ -159,12 +159,13 @@ def align(
         )
         unit = events.unit(fields(axis)[0])
         yield from tell_result(
+            result,
             {
                 "found_position": (found.position, unit),
                 "found_sigma": (found.sigma, unit),
                 "found_width": (found.width, unit),
                 "found_height": (found.height, ""),
-            }
+            },
         )
         return result
 

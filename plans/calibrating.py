@@ -14,6 +14,7 @@ from beamline_ophyd.analysis.xafs import locate_edge
 from beamline_ophyd.grid import K_CONSTANT_EV_A2, EnergyGrid, energy_grid
 from beamline_ophyd.metadata import CONTRACT_KEY, Roles, XAFSContract
 
+from ._axes import check_unit
 from ._checks import called, check_axis, check_detectors, fields, number, positive
 from ._concluding import Events, back_on_failure, concluded_run, line_md, tell_result
 from ._offsets import Offset
@@ -193,6 +194,7 @@ def calibrate_mono(
         fixed_dwell=fixed_dwell,
         also_read=() if bragg is None else (bragg,),
     )
+    yield from check_unit("energy", energy, "eV")
     yield from points.learn(energy, asked)
     name = edge if isinstance(edge, str) else f"{edge:g} eV"
 
@@ -218,7 +220,7 @@ def calibrate_mono(
         told["e0_shift"] = (result.shift, "eV")
         told["bragg_correction"] = (angle, "deg")
         told["applied"] = (float(apply), "")
-        yield from tell_result(told)
+        yield from tell_result(result, told)
         return result
 
     start = {

@@ -9,7 +9,7 @@ from bluesky import plan_stubs as bps
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
-from ._axes import UNKNOWN_SPEED_LIMIT_S
+from ._axes import UNKNOWN_SPEED_LIMIT_S, check_unit
 from ._checks import called, check_axis, check_detectors, fields, is_number, number, positive
 from ._concluding import Events, back_on_failure, concluded_run, tell_result
 from ._detectors import saturation_rates
@@ -127,6 +127,7 @@ def auto_gain(
     asked = [number("energies", value, "photon energies in eV") for value in energies or ()]
     if energy is not None:
         check_axis("energy", energy, "give the axis that takes photon energies")
+        yield from check_unit("energy", energy, "eV")
         yield from points.learn(energy, asked)
     full = yield from saturation_rates(detectors, saturation)
     for chain in chains:
@@ -166,7 +167,7 @@ def auto_gain(
         if events:
             told = {f"{c.key}_gain": (c.gain, events.unit(c.gain_key)) for c in chains}
             told |= {f"{c.key}_fraction": (c.fraction, "") for c in chains}
-            yield from tell_result(told)
+            yield from tell_result(result, told)
         return result
 
     start = {

@@ -9,7 +9,7 @@ import numpy as np
 from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
-from ._axes import UNKNOWN_SPEED_LIMIT_S
+from ._axes import UNKNOWN_SPEED_LIMIT_S, check_unit
 from ._checks import (
     called,
     check_apart,
@@ -179,13 +179,14 @@ def harmonic_check(
         beam = np.array(events[str(intensity.monitor)]).reshape(4, num)
         result = Harmonics(**{**vars(result), "kept": float(beam[2].mean() / beam[0].mean())})
         yield from tell_result(
+            result,
             {
                 "harmonic_fraction": (result.fraction, ""),
                 "harmonic_sigma": (result.sigma, ""),
                 "transmission_tuned": (result.tuned, ""),
                 "transmission_detuned": (result.detuned, ""),
                 "kept": (result.kept, ""),
-            }
+            },
         )
         return result
 
@@ -217,6 +218,7 @@ def _ratio(material: str | None, energy: Any) -> MsgGenerator[float]:
         return CUBE_LAW
     if not isinstance(energy, Readable):
         raise ValueError(f"energy is {energy!r}, which cannot be read; give mono.energy")
+    yield from check_unit("energy", energy, "eV")
     energy_ev = yield from read_number(energy)
     if energy_ev is None:  # nobody carries out the messages
         return CUBE_LAW

@@ -297,6 +297,7 @@ class _Curve:
         )
         unit = events.unit(fields(self.pitch)[0])
         yield from tell_result(
+            curve,
             {
                 "found_peak": (curve.peak, unit),
                 "found_sigma": (curve.sigma, unit),
@@ -304,6 +305,6 @@ class _Curve:
                 "found_height": (curve.height, events.unit(self.intensity.signal)),
                 "tuned_to": (curve.position, unit),
                 "reached": (curve.reached, ""),
-            }
+            },
         )
         return curve

@@ -1,5 +1,6 @@
 """Alignment: what is found, where the axis goes, and what a scan that tells nothing says."""
 
+import io
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ from bluesky.utils import RunEngineInterrupted
 from ophyd.sim import SynAxis
 from scipy.special import erf
 
+from beamline_ophyd.callbacks import ScanSummary
 from beamline_ophyd.plans import AlignmentError, DeviceError, align
 
 from ..runs import of
@@ -47,6 +49,13 @@ def slab(left, right, blur=0.3, depth=0.6):
 def result_of(engine):
     (event,) = of(engine.documents, "event", "result")
     return event["data"]
+
+
+def test_what_was_found_is_told_at_the_prompt(engine, x):
+    out = io.StringIO()
+    engine.subscribe(ScanSummary(out))
+    found = returned_by(engine, align(chambers(x, slab(-2.3, 4.1)), x, -10, 10, 41))
+    assert out.getvalue() == f"scan 1 align: 41 of 41 points in 0 s - success\n{found}\n"
 
 
 def test_to_the_centre_of_a_sample_that_absorbs(engine, x, gate):
