@@ -13,10 +13,10 @@ from ._preprocessors import (
     baseline_wrapper,
     check_before_run_wrapper,
     sample_name_wrapper,
-    shutter_wrapper,
 )
 from ._profile import AlignmentError
 from ._resuming import run_summary
+from ._shutter import shutter_wrapper
 from ._steps import DeviceError
 from .aligning import Alignment, align
 from .calibrating import Calibration, calibrate_mono

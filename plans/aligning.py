@@ -11,9 +11,9 @@ from ._checks import called, check_detectors, fields, line
 from ._concluding import Events, back_on_failure, concluded_run, line_md, tell_result
 from ._intensity import sample_intensity
 from ._points import PointTaker
-from ._preprocessors import behind
 from ._profile import LEAST_POINTS, find_edge, find_peak, find_sample
 from ._reading import read_number
+from ._shutter import behind
 
 __all__ = ["Alignment", "align"]
 

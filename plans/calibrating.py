@@ -19,10 +19,10 @@ from ._checks import called, check_axis, check_detectors, fields, number, positi
 from ._concluding import Events, back_on_failure, concluded_run, line_md, tell_result
 from ._offsets import Offset
 from ._points import PointTaker
-from ._preprocessors import behind
 from ._profile import SIGNIFICANT, AlignmentError, noise_of
 from ._reading import read_number
 from ._roles import mode_of, roles_of
+from ._shutter import behind
 
 __all__ = ["Calibration", "calibrate_mono"]
 

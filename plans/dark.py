@@ -16,8 +16,8 @@ from beamline_ophyd.metadata import COUNT_UNITS, DARK_STREAM, dark_error_key, da
 
 from ._checks import check_detectors, fields, number, whole_number
 from ._counting import DwellTime, count_all, keep_dwell, set_dwell, timers_of
-from ._preprocessors import SHUTTER_LIMIT_S
 from ._reading import Reader, describe, read_config
+from ._shutter import SHUTTER_LIMIT_S
 from ._steps import move
 
 __all__ = ["dark_current_wrapper", "record_dark_current", "without_beam"]

@@ -14,9 +14,9 @@ from ._checks import called, check_axis, check_detectors, fields, is_number, num
 from ._concluding import Events, back_on_failure, concluded_run, tell_result
 from ._detectors import saturation_rates
 from ._points import PointTaker
-from ._preprocessors import behind
 from ._profile import AlignmentError
 from ._reading import read_number
+from ._shutter import behind
 from ._steps import move
 
 __all__ = ["Gains", "auto_gain"]

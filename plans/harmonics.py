@@ -22,9 +22,9 @@ from ._checks import (
 from ._concluding import Events, back_on_failure, concluded_run, tell_result
 from ._intensity import sample_intensity
 from ._points import PointTaker
-from ._preprocessors import behind
 from ._profile import AlignmentError
 from ._reading import read_number
+from ._shutter import behind
 from ._steps import failures_in_words, move
 
 __all__ = ["Harmonics", "harmonic_check"]

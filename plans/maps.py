@@ -13,7 +13,7 @@ from beamline_ophyd.grid import EnergyGrid, energy_grid
 from ._axes import check_unit
 from ._checks import check_apart, check_axis, check_detectors, line, number, positive
 from ._points import PointTaker
-from ._preprocessors import behind
+from ._shutter import behind
 
 __all__ = ["fixed_energy_map", "mesh_scan", "xanes_map"]
 

@@ -14,8 +14,8 @@ from beamline_ophyd.metadata import POWDER_KEY, PowderContract, PowderRoles
 from ._axes import check_keys, check_unit
 from ._checks import called, check_apart, check_axis, check_detectors, fields, number, positive
 from ._points import PointTaker
-from ._preprocessors import behind
 from ._reading import read_number
+from ._shutter import behind
 
 __all__ = ["powder_scan"]
 

@@ -9,7 +9,7 @@ from bluesky.utils import MsgGenerator
 
 from ._checks import check_detectors, line, number, whole_number
 from ._points import PointTaker
-from ._preprocessors import behind
+from ._shutter import behind
 
 __all__ = ["count", "line_scan"]
 

@@ -32,7 +32,8 @@ def beam_suspenders(
     minimum_current : float
         Below it the plan waits, in the signal's units.
     shutter : Readable, optional
-        Signal of a shutter that others close, a front end's or an interlock's.
+        Signal of a shutter that others close, a front end's or an interlock's; not of the one
+        that the plan itself opens, which stays closed until the plan goes on.
     shutter_open : sequence
         The values with which it is open.
     pressure : Readable, optional
@@ -82,7 +83,8 @@ def suspend_wrapper(
 
     Outside of runs the plan needs no beam, and a shutter that it opens itself is not open
     yet. What was measured since the last checkpoint is measured again, which with the plans
-    of this package is the point under way.
+    of this package is the point under way. A shutter of :func:`shutter_wrapper` is closed
+    meanwhile.
 
     Parameters
     ----------

@@ -13,9 +13,9 @@ from ._checks import called, check_axis, check_detectors, fields, number, positi
 from ._concluding import Events, back_on_failure, concluded_run, line_md, tell_result
 from ._intensity import beam_intensity
 from ._points import PointTaker
-from ._preprocessors import behind
 from ._profile import LEAST_POINTS, AlignmentError, find_peak, position_at_fraction
 from ._reading import read_number
+from ._shutter import behind
 
 __all__ = ["RockingCurve", "rocking_curve", "tune_pitch"]
 

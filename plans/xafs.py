@@ -22,11 +22,11 @@ from ._counting import timers_of
 from ._detectors import ev_per_count, saturation_rates
 from ._energy import EnergyAxes, Follower, followers_of
 from ._merging import NOISE_FROM_K, RunningMerge
-from ._preprocessors import shutter_wrapper
 from ._quality import Judge
 from ._reading import read_value
 from ._resuming import continued, earlier_run
 from ._roles import mode_of, roles_of, signal_role
+from ._shutter import shutter_wrapper
 from ._spectrum_points import POINT_KEY, QUALITY_KEY, SpectrumPoints
 from ._steps import DeviceError
 from .dark import dark_current_wrapper, without_beam

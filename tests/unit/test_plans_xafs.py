@@ -5,7 +5,6 @@ import pytest
 from bluesky.preprocessors import finalize_wrapper
 from ophyd import Signal
 from ophyd.sim import SynSignal
-from ophyd.status import Status
 
 from beamline_ophyd.grid import GridError, energy_grid
 from beamline_ophyd.metadata import RunMetadata
@@ -15,13 +14,12 @@ from beamline_ophyd.plans import (
     baseline_wrapper,
     check_before_run_wrapper,
     sample_name_wrapper,
-    shutter_wrapper,
     xafs_scan,
 )
 from beamline_ophyd.presets import PresetError, preset
 
 from ..runs import of
-from .doubles import Gate, Stuck, Timed
+from .doubles import Stuck, Timed
 
 SHORT = {"bounds": [-10, 0, 5], "steps": [2, 0.5], "times": [0.5, 2.0]}
 
@@ -109,55 +107,6 @@ def test_limits_follow_from_the_speed():
     assert _axes.Speed().limit_s(10.0) == 60.0
 
 
-def test_the_shutter_is_open_during_the_run_only(engine, energy, detectors):
-    gate = Gate()
-    seen = []
-    engine.subscribe(lambda name, doc: seen.append((name, gate.get())))
-    engine(xafs_scan(detectors, energy, "Fe-K", **SHORT, shutter=gate))
-    assert gate.history == ["open", "close"]
-    assert {state for name, state in seen if name == "event"} == {"open"}
-
-
-def test_the_shutter_closes_when_the_scan_fails(engine, detectors, impatient):
-    gate = Gate()
-    with pytest.raises(DeviceError):
-        engine(xafs_scan(detectors, Stuck(), "Fe-K", **SHORT, shutter=gate))
-    assert gate.history == ["open", "close"]
-
-
-def test_the_shutter_stays_open_until_the_last_nested_run_ends(engine, detectors):
-    from bluesky import plan_stubs as bps
-    from bluesky import preprocessors as bpp
-
-    gate = Gate()
-    seen = []
-    engine.subscribe(lambda name, doc: seen.append(gate.get()), "event")
-
-    @bpp.set_run_key_decorator("outer")
-    @bpp.run_decorator()
-    def outer():
-        yield from bpp.set_run_key_wrapper(inner(), "inner")
-        yield from bps.trigger_and_read(detectors)
-
-    @bpp.run_decorator()
-    def inner():
-        yield from bps.trigger_and_read(detectors)
-
-    engine(shutter_wrapper(outer(), gate))
-    assert seen == ["open", "open"]
-    assert gate.history == ["open", "close"]
-    engine(shutter_wrapper(outer(), gate))
-    assert gate.history == ["open", "close"] * 2
-
-
-def test_a_motion_alone_opens_no_shutter(engine, energy):
-    from bluesky import plan_stubs as bps
-
-    gate = Gate()
-    engine(shutter_wrapper(bps.mv(energy, 3.0), gate))
-    assert gate.history == []
-
-
 def test_a_failed_check_leaves_no_run(engine, energy, detectors):
     def full(md):
         assert md["plan_name"] == "xafs_scan"
@@ -196,33 +145,6 @@ def test_messages_can_be_listed_without_a_run_engine(energy, detectors):
     messages = list(xafs_scan(detectors, energy, "Fe-K", **SHORT))
     targets = [m.args[0] for m in messages if m.command == "set" and m.obj is energy]
     np.testing.assert_array_equal(targets, energy_grid("Fe-K", **SHORT).energy_ev)
-
-
-class Jammed(Gate):
-    """A shutter that opens and does not close."""
-
-    def set(self, value, **kwargs):
-        if value == "close":
-            self.history.append(value)
-            status = Status(self)
-            status.set_exception(RuntimeError("jammed"))
-            return status
-        return super().set(value, **kwargs)
-
-
-def test_a_shutter_that_fails_too_does_not_hide_the_cause(engine, detectors, impatient, caplog):
-    gate = Jammed()
-    with pytest.raises(DeviceError, match="slow did not go to"):
-        engine(shutter_wrapper(xafs_scan(detectors, Stuck(), "Fe-K", **SHORT), gate))
-    assert "slow did not go to" in of(engine.documents, "stop")[0]["reason"]
-    assert gate.history == ["open", "close"]
-    assert "the shutter may be open" in caplog.text
-    assert "jammed" in caplog.text
-
-
-def test_a_shutter_that_alone_fails_fails_the_plan(engine, energy, detectors):
-    with pytest.raises(DeviceError, match="gate failed to go to close: jammed"):
-        engine(shutter_wrapper(xafs_scan(detectors, energy, "Fe-K", **SHORT), Jammed()))
 
 
 def test_baseline_of_a_run_and_of_one_that_fails(engine, energy, detectors, impatient):
