@@ -4,14 +4,16 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .data import ScanData
 from .formats.apart import salvage_files, validate_files
-from .formats.entries import SWEEP
+from .formats.entries import sweep_path
 from .formats.hdf5 import move_to_free_name
-from .formats.names import safe_file_name
+from .formats.names import SWEEP, safe_file_name
 from .formats.nexus_parts import ENTRY
-from .formats.nexus_read import entries_in
+from .formats.nexus_read import entries_in, read_definition
+from .formats.nexus_sweeps import SWEEP_FILES
 from .formats.problems import ReadError
 from .formats.salvage import Salvage
 
@@ -21,6 +23,7 @@ PART_SUFFIX = ".part"
 DAMAGED_SUFFIX = ".damaged"
 
 _UUID = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_SWEEP_FILE = re.compile(rf"{SWEEP}(?P<sweep>\d+)(-\d+)?\.nxs$")
 _START_UID = re.compile(rb'"uid": ?"(' + _UUID.pattern + rb')"')
 """As documents say whose they are; a run that another one only mentions is not meant."""
 
@@ -41,6 +44,8 @@ class Repair:
         Events of the primary streams.
     lost : tuple of str
         What could not be read, without a journal.
+    sweeps : tuple of Path
+        The files of its sweeps that were missing or damaged and are there again.
     """
 
     path: Path
@@ -48,6 +53,7 @@ class Repair:
     sources: tuple[Path, ...]
     points: int
     lost: tuple[str, ...] = ()
+    sweeps: tuple[Path, ...] = ()
 
     @property
     def source(self) -> Path | None:
@@ -59,8 +65,8 @@ def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair
     """Make a damaged or unfinished file whole.
 
     The file that was there is kept beside it as ``NAME.damaged``. A file of several runs has
-    all of them again, and one with its sweeps as entries has these. Not for a file that is still
-    being written.
+    all of them again, and one with its sweeps as entries or as files has these, also where only
+    files of sweeps are missing or damaged. Not for a file that is still being written.
 
     Parameters
     ----------
@@ -81,11 +87,12 @@ def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair
     with path.open("rb"):  # what cannot be opened at all is said by the system's own error
         pass
     (problems,) = validate_files([path], application=False)
+    repeats = _repeats(path)
     if not unfinished and not problems:
         whole = [name for name in entries_in(path) if SWEEP not in name]
-        return Repair(
-            path, None, (), sum(_points(ScanData.from_nexus(path, entry=e)) for e in whole)
-        )
+        found = [ScanData.from_nexus(path, entry=entry) for entry in whole]
+        again = _sweeps_again(path, found[0]) if repeats == "files" else ()
+        return Repair(path, None, (), sum(map(_points, found)), sweeps=again)
     (saved,) = salvage_files([path])
     folders = list(journals)
     parts = [] if isinstance(saved, ReadError) else [_best(one, path, folders) for one in saved]
@@ -96,18 +103,20 @@ def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair
             f"known; name its folder with --journals"
         )
     target = path.with_name(path.name.removesuffix(PART_SUFFIX))
-    draft = path.with_name(f".{target.name}.repaired")
-    repeats = "entries" if f"{ENTRY}{SWEEP}".encode() in path.read_bytes() else "merged"
-    draft.unlink(missing_ok=True)
-    for part in parts:
-        part.data.to_nexus(draft, mode="a", repeats=repeats)
-    kept = move_to_free_name(path, path.with_name(path.name + DAMAGED_SUFFIX))
+    with TemporaryDirectory(prefix=f".{target.name}.", dir=path.parent) as folder:
+        draft = Path(folder) / target.name
+        mode = "w-" if repeats == "files" else "a"
+        for part in parts:
+            part.data.to_nexus(draft, mode=mode, repeats=repeats, definition=part.definition)
+        kept = _set_aside(path)
+        place = move_to_free_name(draft, target)
     return Repair(
-        move_to_free_name(draft, target),
+        place,
         kept,
         tuple(part.source for part in parts if part.source is not None),
         sum(_points(part.data) for part in parts),
         tuple(lost for part in parts for lost in part.lost),
+        _sweeps_again(place, parts[0].data) if repeats == "files" else (),
     )
 
 
@@ -118,30 +127,76 @@ class _Part:
     data: ScanData
     source: Path | None = None
     lost: tuple[str, ...] = ()
+    definition: str = "NXxas"
+
+
+def _saved(one: Salvage) -> _Part:
+    """A run as the file has it."""
+    data = ScanData(one.run, one.mapping, one.earlier, one.sweep)
+    return _Part(data, None, one.lost, one.definition)
+
+
+def _repeats(path: Path) -> str:
+    """What the sweeps of a file are, by words in it that also most damaged ones have."""
+    content = path.read_bytes()
+    if SWEEP_FILES.encode() in content:
+        return "files"
+    return "entries" if f"{ENTRY}{SWEEP}".encode() in content else "merged"
+
+
+def _sweeps_again(whole: Path, run: ScanData) -> tuple[Path, ...]:
+    """Make the files of sweeps that are not beside that of their run, or not whole."""
+    places = {number: sweep_path(whole, number) for number in run.sweep_numbers}
+    there = [place for place in places.values() if place.exists()]
+    problems = dict(zip(there, validate_files(there, application=False), strict=True))
+    found = dict(zip(there, salvage_files(there), strict=True))
+    definition = read_definition(whole)
+    made = []
+    for number, place in places.items():
+        data, saved = run.only_sweep(number), found.get(place, [])
+        runs = [] if isinstance(saved, ReadError) else [_saved(one).data for one in saved]
+        if runs == [data] and not problems[place]:
+            continue
+        draft = place.with_name(f".{place.name}.repaired")
+        data.to_nexus(draft, mode="w", definition=definition)
+        if place in found and all(one.uid == data.uid for one in runs):
+            _set_aside(place)  # another run's stays, and this one gets a name that is free
+        made.append(move_to_free_name(draft, place))
+    return tuple(made)
+
+
+def _set_aside(path: Path) -> Path:
+    return move_to_free_name(path, path.with_name(path.name + DAMAGED_SUFFIX))
 
 
 def _best(saved: Salvage, path: Path, journals: list[str | Path]) -> _Part:
     """A run from its journal, or from the file where that has more."""
-    found = ScanData(saved.run, earlier=saved.earlier, sweep=saved.sweep)
-    source = find_journal(path, journals, found.uid)
+    part = _saved(saved)
+    found, source = part.data, find_journal(path, journals, part.data.uid)
     if source is not None:
-        data = ScanData.from_journal(source)
+        data = ScanData.from_journal(source, mapping=saved.mapping)
         if saved.sweep is not None and saved.sweep in data.sweep_numbers:
             data = data.only_sweep(saved.sweep)
         # A journal is the whole run, unless its disk was full for longer than memory lasted.
         is_same = data.uid == found.uid or not _UUID.fullmatch(found.uid.encode())
         if is_same and _events(found) <= _events(data):
-            return _Part(data, source)
-    return _Part(found, None, saved.lost)
+            return _Part(data, source, definition=part.definition)
+    return part
 
 
 def _from_journals(path: Path, journals: list[str | Path]) -> list[_Part]:
-    """The runs of a file that gives none itself, by their journals."""
+    """The runs of a file that gives none itself, by their journals, or the sweep of its name."""
     places = _journals_named(path, journals, pattern=_START_UID)
     places = places or _journals_named(path, journals)[:1]
     found = {source: ScanData.from_journal(source) for source in places}
     continued = {run.uid for data in found.values() for run in data.earlier}
-    return [_Part(data, at) for at, data in found.items() if data.uid not in continued]
+    parts = [_Part(data, at) for at, data in found.items() if data.uid not in continued]
+    sweep = _SWEEP_FILE.search(path.name)
+    if sweep is None or len(parts) != 1:
+        return parts
+    ((data, at),) = ((part.data, part.source) for part in parts)
+    number = int(sweep["sweep"])
+    return [_Part(data.only_sweep(number), at)] if number in data.sweep_numbers else parts
 
 
 def find_journal(

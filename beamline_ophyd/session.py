@@ -345,6 +345,7 @@ def start(
         served.files,
         journal=journal,
         on_file=_each(publisher and publisher.register_file, reports),
+        on_sweep_file=publisher and publisher.register_sweep_file,
         **options,
     )
 

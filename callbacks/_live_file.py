@@ -44,7 +44,7 @@ class LiveFile:
     dirty: bool = False
     ended: bool = False
     look: Looker | None = None
-    sweep_files: list[Path] = field(default_factory=list)
+    sweep_files: dict[int, Path] = field(default_factory=dict)
     _earlier: tuple[Run, ...] = ()
     _trouble: str | None = None
     _builder: RunBuilder = field(default_factory=RunBuilder)
@@ -132,7 +132,7 @@ class LiveFile:
         # One by one, so that trying again does not write any of them a second time.
         while self._sweeps:
             number, tree = next(iter(self._sweeps.items()))
-            self.sweep_files.append(self._sweep_file(self._finished, number, tree))
+            self.sweep_files[number] = self._sweep_file(self._finished, number, tree)
             del self._sweeps[number]
         return self._finished
 
@@ -165,10 +165,10 @@ class LiveFile:
     def _write(self, status: tuple[str, str], *, last: bool) -> Path:
         run = self._builder.snapshot()
         self._join(run, last=last)
-        repeats = self.style.repeats
         tree, self._sweeps = trees_of(
             run,
-            repeats="merged" if repeats == "files" and not last else repeats,
+            repeats=self.style.repeats,
+            goes_on=not last,
             written=self._written,
             definition=self.style.definition,
             mapping=self.style.mapping,

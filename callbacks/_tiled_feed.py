@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from beamline_ophyd.formats.documents import RunIndex
+from beamline_ophyd.serving.contents import file_key
 from beamline_ophyd.serving.link import Link
 
 if TYPE_CHECKING:
@@ -78,6 +79,12 @@ class _Run(_Job):
 @dataclass
 class _File(_Job):
     path: Path = Path()
+    sweep: int | None = None
+
+    @property
+    def key(self) -> str:
+        """By which it is known in Tiled."""
+        return file_key(self.uid, self.sweep)
 
 
 class TiledFeed:
@@ -126,8 +133,8 @@ class TiledFeed:
         if name == OPEN:
             self._link.open()
         elif name == FILE:
-            file = _File(doc["uid"], path=doc["path"])
-            self._files[file.uid] = file
+            file = _File(doc["uid"], path=doc["path"], sweep=doc["sweep"])
+            self._files[file.key] = file
             self._register(file)
         else:
             self._document(name, doc)
@@ -252,8 +259,7 @@ class TiledFeed:
             unfinished = upload_journal(path, self._link.runs, only=only, seen=sent)
             if not sent or (run.stopped and run.uid in unfinished):
                 raise _JournalError(f"{path} does not hold the whole run")
-            if run.uid in self.registered:
-                link_file(self._link.root, run.uid)
+            link_file(self._link.root, run.uid)
         except Exception as error:
             self._failed(run, error)
             return
@@ -270,13 +276,13 @@ class TiledFeed:
         from beamline_ophyd.serving.files import register_file
 
         try:
-            register_file(self._link.root, file.uid, file.path)
+            register_file(self._link.root, file.uid, file.path, sweep=file.sweep)
         except Exception as error:
             self._failed(file, error)
             return
         self._link.confirm()
-        del self._files[file.uid]
-        _remember(self.registered, file.uid)
+        del self._files[file.key]
+        _remember(self.registered, file.key)
 
     def _failed(self, job: _Job, error: Exception) -> None:
         """Decide what a failure says about the server, and what about the job."""
@@ -310,7 +316,7 @@ class TiledFeed:
         self._marks.report(run.uid, f"not complete in Tiled: {why}; {way_out}")
 
     def _give_up_file(self, file: _File, why: str) -> None:
-        self._files.pop(file.uid, None)
+        self._files.pop(file.key, None)
         self._marks.report(file.uid, f"the file {file.path} is not in Tiled: {why}")
 
 

@@ -105,6 +105,9 @@ class NXxasWriter:
     on_file : callable, optional
         ``on_file(uid, path, start_document)`` on the writer's thread, once a file has its
         final name.
+    on_sweep_file : callable, optional
+        ``on_sweep_file(uid, path, sweep)`` after that, for the file of each sweep, from 1,
+        where `repeats` is "files".
 
     Attributes
     ----------
@@ -140,6 +143,7 @@ class NXxasWriter:
         join: bool = True,
         journal: Journal | None = None,
         on_file: Callable[[str, Path, Mapping[str, Any]], None] | None = None,
+        on_sweep_file: Callable[[str, Path, int], None] | None = None,
     ) -> None:
         self.folder = Path(folder).expanduser().absolute()
         self.files: dict[str, Path] = {}
@@ -150,6 +154,7 @@ class NXxasWriter:
         folders = [self.folder] if journal is None else [self.folder, journal.folder]
         self._look = look_in(folders) if join else None
         self._on_file = on_file
+        self._on_sweep_file = on_sweep_file
         self._live: dict[str, LiveFile] = {}
         self._index = RunIndex()
         self._rest_until = 0.0
@@ -288,14 +293,22 @@ class NXxasWriter:
         self._live.pop(run)
         self.files[run] = path
         if live.sweep_files:
-            self.sweep_files[run] = tuple(live.sweep_files)
+            self.sweep_files[run] = tuple(live.sweep_files.values())
         logger.info("NXxas writer: %s, %d points", path, live.points)
-        if self._on_file is not None:
-            try:
-                self._on_file(run, path, live.start)
-            except Exception as error:
-                self._worker.report(run, f"on_file for {path}: {error!r}", error)
+        self._tell("on_file", self._on_file, run, path, live.start)
+        for sweep, place in live.sweep_files.items():
+            self._tell("on_sweep_file", self._on_sweep_file, run, place, sweep)
         self._worker.forget(run)  # last: what is told of the run before is told once
+
+    def _tell(
+        self, what: str, told: Callable[..., None] | None, run: str, path: Path, about: Any
+    ) -> None:
+        if told is None:
+            return
+        try:
+            told(run, path, about)
+        except Exception as error:  # whose it is, is not known here
+            self._worker.report(run, f"{what} for {path}: {error!r}", error)
 
     def _unwritten(self, run: str, live: LiveFile, error: Exception) -> str:
         message = f"file {live.final} could not be written: {error}; it is tried again"

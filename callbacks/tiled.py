@@ -137,7 +137,23 @@ class TiledPublisher:
         start : mapping, optional
             Start document; not needed.
         """
-        self._worker.put(FILE, {"uid": uid, "path": Path(path)})
+        self._worker.put(FILE, {"uid": uid, "path": Path(path), "sweep": None})
+
+    def register_sweep_file(self, uid: str, path: str | Path, sweep: int) -> None:
+        """Make the closed file of one sweep of a run readable in Tiled, like that of the run.
+
+        Fits ``NXxasWriter(repeats="files", on_sweep_file=publisher.register_sweep_file)``.
+
+        Parameters
+        ----------
+        uid : str
+            Uid of the run; the key of the file is ``UID_sweep_1`` and so on.
+        path : path
+            The file, inside the folder of files that the server may read.
+        sweep : int
+            Number of the sweep, from 1.
+        """
+        self._worker.put(FILE, {"uid": uid, "path": Path(path), "sweep": sweep})
 
     @property
     def away(self) -> bool:
@@ -151,7 +167,7 @@ class TiledPublisher:
 
     @property
     def registered(self) -> tuple[str, ...]:
-        """Uids of the runs whose file can be read in Tiled."""
+        """Keys of the files that can be read in Tiled: uids of runs, and ``UID_sweep_1``, ..."""
         return tuple(self._feed.registered)
 
     def wait(self, timeout: float | None = None) -> bool:

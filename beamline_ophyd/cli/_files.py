@@ -193,14 +193,29 @@ def replay(
         Path | None,
         typer.Option(help="Write the run's NXxas file into this folder, and leave Tiled alone."),
     ] = None,
-    definition: Definition = "NXxas",
-    repeats: Sweeps = Repeats.merged,
+    definition: Annotated[
+        str | None,
+        typer.Option(help="For files: application definition.", show_default="as settings say"),
+    ] = None,
+    repeats: Annotated[
+        Repeats | None,
+        typer.Option(
+            help="For files: what becomes of the sweeps of a spectrum.",
+            show_default="as settings say",
+        ),
+    ] = None,
 ) -> None:
     """Put a journal's runs into Tiled, or a file; what Tiled holds complete is left alone."""
     if files is not None:
         from beamline_ophyd.callbacks.nxxas import rebuild
+        from beamline_ophyd.serving import DataFolder
+        from beamline_ophyd.settings import read_settings
 
-        path = rebuild(journal, files, definition=definition, repeats=repeats.value)
+        kept = read_settings(DataFolder.at(folder).root.parent).files
+        options = kept.model_dump(exclude_none=True, exclude={"flush_interval", "mode"})
+        options |= {} if definition is None else {"definition": definition}
+        options |= {} if repeats is None else {"repeats": repeats.value}
+        path = rebuild(journal, files, **options)
         say(f"{path} is written")
         return
     from beamline_ophyd.serving import connect
@@ -277,11 +292,13 @@ def repair(
 
     done = repair_file(file, journals or [journal_folder(folder)])
     if done.kept is None:
-        say(f"{file}: nothing to repair, {done.points} points")
+        say(f"{file}: {'whole' if done.sweeps else 'nothing to repair'}, {done.points} points")
     else:
         named = " and ".join(map(str, done.sources))
         source = f"the journal {named}" if named else "what the file still held"
         say(f"{done.path}: {done.points} points, from {source}; before: {done.kept}")
+    for path in done.sweeps:
+        say(f"{path}: made again")
     for path in done.lost:
         say(f"lost: {path}")
     problems = [str(problem) for problem in validate_file(done.path)]
@@ -289,6 +306,7 @@ def repair(
         say(f"problem: {problem}")
     if as_json:
         said = {"file": str(done.path), "points": done.points, "lost": list(done.lost)}
+        said |= {"sweeps": [str(path) for path in done.sweeps]}
         said |= {"journal": str(done.source or ""), "problems": problems}
         typer.echo(json.dumps(said))
     if problems:

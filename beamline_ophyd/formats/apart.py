@@ -67,6 +67,8 @@ def salvage_files(paths: Sequence[str | Path]) -> list[list[Salvage] | ReadError
                     tuple(one["lost"]),
                     tuple(map(_run, one["earlier"])),
                     one["sweep"],
+                    one["definition"],
+                    one["mapping"],
                 )
                 for one in said["runs"]
             ]
@@ -112,6 +114,8 @@ def _salvaged(path: str) -> str:
                 "lost": one.lost,
                 "earlier": [list(run.documents()) for run in one.earlier],
                 "sweep": one.sweep,
+                "definition": one.definition,
+                "mapping": one.mapping,
             }
             for one in salvage(path)
         ]

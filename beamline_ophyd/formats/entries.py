@@ -8,12 +8,10 @@ from typing import Any
 import h5py
 
 from .hdf5 import replace_file
+from .names import SWEEP, sweep_name
 from .tree import ExternalLink, Field, Group, Link, TreeWriter
 
-__all__ = ["SWEEP", "append_entry", "free_entry_name", "moved", "sweep_path"]
-
-SWEEP = "_sweep_"
-"""Between the name of an entry and the number of one of its sweeps: entry_sweep_2."""
+__all__ = ["append_entry", "free_entry_name", "moved", "sweep_path"]
 
 
 def free_entry_name(taken: Iterable[str], base: str = "entry") -> str:
@@ -36,7 +34,7 @@ def sweep_path(path: Path, number: int) -> Path:
     >>> sweep_path(Path("Fe.nxs"), 2).name
     'Fe_sweep_2.nxs'
     """
-    return path.with_name(f"{path.stem}{SWEEP}{number}{path.suffix}")
+    return path.with_name(f"{sweep_name(path.stem, number)}{path.suffix}")
 
 
 def append_entry(path: Path, root: Group, name: str, *, compression: int = 4) -> str:

@@ -3,9 +3,12 @@
 import re
 import unicodedata
 
-__all__ = ["safe_file_name", "safe_nexus_name"]
+__all__ = ["SWEEP", "safe_file_name", "safe_nexus_name", "sweep_name"]
 
 MAX_FILE_NAME = 120
+
+SWEEP = "_sweep_"
+"""Between the name of what is a run's and the number of one of its sweeps: entry_sweep_2."""
 
 RESERVED_ENDINGS = ("_end", "_increment_set", "_errors", "_indices", "_mask", "_set", "_weights",
                     "_scaling_factor", "_offset")  # fmt: skip
@@ -37,6 +40,15 @@ def safe_nexus_name(text: object) -> str:
     if name.endswith(RESERVED_ENDINGS):
         name = f"{name}_value"
     return f"_{name}" if name[0].isdigit() or name.startswith(RESERVED_BEGINNINGS) else name
+
+
+def sweep_name(name: str, sweep: int) -> str:
+    """What an entry, a file or a node of Tiled is called that has one sweep of a run alone.
+
+    >>> sweep_name("entry", 2)
+    'entry_sweep_2'
+    """
+    return f"{name}{SWEEP}{sweep}"
 
 
 def _cut(text: str, size: int) -> str:

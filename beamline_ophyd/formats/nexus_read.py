@@ -20,7 +20,15 @@ from .nexus_parts import EARLIER, LAYOUT_ATTRIBUTE, LAYOUT_VERSION
 from .problems import ReadError
 from .run import Run, Stream, described
 
-__all__ = ["ReadError", "entries_in", "read_earlier", "read_run", "read_sweep", "uids_in"]
+__all__ = [
+    "ReadError",
+    "entries_in",
+    "read_definition",
+    "read_earlier",
+    "read_run",
+    "read_sweep",
+    "uids_in",
+]
 
 
 def read_run(path: str | Path, entry: str | None = None) -> tuple[Run, dict[str, str] | None]:
@@ -85,6 +93,18 @@ def read_sweep(path: str | Path, entry: str | None = None) -> int | None:
     """
     with _opened(path) as file:
         return _sweep(_entry(file, path, entry))
+
+
+def read_definition(path: str | Path, entry: str | None = None) -> str:
+    """Application definition that an entry names; empty where it names none.
+
+    Raises
+    ------
+    ReadError, OSError
+        As :func:`read_run`.
+    """
+    with _opened(path) as file:
+        return _text(_entry(file, path, entry), "definition") or ""
 
 
 def entries_in(path: str | Path) -> list[str]:

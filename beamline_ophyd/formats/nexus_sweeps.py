@@ -9,19 +9,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .entries import SWEEP, moved
+import numpy as np
+
+from .entries import moved
 from .measurement import measurement
 from .merging import sweep_numbers
+from .names import sweep_name
 from .nexus import nexus_tree
 from .nexus_parts import ENTRY
 from .points import only_sweep
 from .run import Run
 from .tree import Group
 
-__all__ = ["REPEATS", "check_repeats", "trees_of"]
+__all__ = ["REPEATS", "SWEEP_FILES", "check_repeats", "trees_of"]
 
 REPEATS = ("merged", "entries", "files")
 """What becomes of the sweeps of a spectrum: only their merge, or each an entry or a file too."""
+
+SWEEP_FILES = "has_sweep_files"
+"""Attribute of a file whose sweeps have files of their own, for what makes the file again."""
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +57,7 @@ def trees_of(
     earlier: Sequence[Run] = (),
     links_from: Path | None = None,
     sweep: int | None = None,
+    goes_on: bool = False,
     **options: Any,
 ) -> tuple[Group, dict[int, Group]]:
     """The tree of a run's file, and those of files for its sweeps.
@@ -63,6 +70,8 @@ def trees_of(
         are those of all sweeps, are named in it and not linked to.
     sweep : int, optional
         Number of the sweep that the run is already: it has no further ones then.
+    goes_on : bool
+        Whether there will be more of the run: files for its sweeps come when there is not.
     mapping, earlier, links_from, **options
         As for :func:`~beamline_ophyd.formats.nexus.nexus_tree`.
 
@@ -78,6 +87,10 @@ def trees_of(
     what = None if repeats == "merged" or sweep is not None else measurement(run, mapping)
     if what is None or what.contract is None or what.contract.repeats == 1:
         return root, {}
+    if repeats == "files":
+        root = Group(root.nx_class, root.items, {**root.attrs, SWEEP_FILES: np.True_})
+        if goes_on:
+            return root, {}
     common["report"] = logger.debug  # the tree of the whole run has told of it already
     trees = {}
     for number in (index + 1 for index in sweep_numbers(run, what, earlier)):
@@ -87,6 +100,6 @@ def trees_of(
         return root, trees
     items = dict(root.items)
     for number, tree in trees.items():
-        name = f"{ENTRY}{SWEEP}{number}"
+        name = sweep_name(ENTRY, number)
         items[name] = moved(tree, ENTRY, name).items[name]
     return Group(root.nx_class, items, root.attrs), {}

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from .columns import TEXT
+from .definitions import DEFINITIONS
 from .hdf5 import open_to_read
 from .journal import loads
 from .nexus_parts import EARLIER
@@ -38,12 +39,18 @@ class Salvage:
         The runs that it continues, as far as the file has them.
     sweep : int or None
         Number of the sweep, from 1, that the file has alone of the run.
+    definition : str
+        Application definition that the spectrum was written by.
+    mapping : mapping or None
+        Role to data key, where the file's writer was given them.
     """
 
     run: Run
     lost: tuple[str, ...]
     earlier: tuple[Run, ...] = ()
     sweep: int | None = None
+    definition: str = "NXxas"
+    mapping: Mapping[str, Any] | None = None
 
 
 def salvage(path: str | Path) -> list[Salvage]:
@@ -118,7 +125,23 @@ class _Reader:
         number = None
         if "sweep" in self._names(self._group(entry, "bluesky")):
             number = int(self._text(self._group(entry, "bluesky"), "sweep") or 1)
-        return Salvage(run, tuple(dict.fromkeys(lost)), earlier, number)
+        definition = self._text(entry, "definition") if "definition" in named else ""
+        return Salvage(
+            run,
+            tuple(dict.fromkeys(lost)),
+            earlier,
+            number,
+            definition if definition in DEFINITIONS else "NXxas",
+            self._mapping(entry),
+        )
+
+    def _mapping(self, entry: h5py.Group) -> Mapping[str, Any] | None:
+        """The roles that the writer was given; of most files there are none."""
+        place: h5py.Group | None = entry
+        for part in ("process", "parameters"):
+            place = self._group(place, part) if part in self._names(place) else None
+        found = _decoded(self._text(place, "roles")) if "roles" in self._names(place) else None
+        return found if isinstance(found, dict) else None
 
     def _run(self, collection: h5py.Group | None) -> Run:
         documents = self._group(collection, "documents")

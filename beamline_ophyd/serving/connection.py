@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .contents import FILES, RUNS
+from .contents import FILES, RUNS, file_key
 from .errors import ServerError
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ class Connection:
             found = found.search(Comparison("lt", "start.time", _seconds(until, "until")))
         return found
 
-    def download(self, uid: str, kind: str = "nxs", to: str | Path = ".") -> Path:
+    def download(
+        self, uid: str, kind: str = "nxs", to: str | Path = ".", *, sweep: int | None = None
+    ) -> Path:
         """Save a file of a run as it is on the server's disk.
 
         Parameters
@@ -111,6 +113,9 @@ class Connection:
         kind : {"nxs", "xdi", "csv", "report"}
         to : path
             A folder, in which the file gets its own name, or a new file.
+        sweep : int, optional
+            Number of the sweep, from 1, whose own file is wanted
+            (``NXxasWriter(repeats="files")``).
 
         Returns
         -------
@@ -124,8 +129,8 @@ class Connection:
         FileExistsError
             When there is a file of that name already.
         """
-        context = self.root.context
-        address = f"{str(context.api_uri).rstrip('/')}/download/{quote(uid, safe='')}/{kind}"
+        context, key = self.root.context, file_key(uid, sweep)
+        address = f"{str(context.api_uri).rstrip('/')}/download/{quote(key, safe='')}/{kind}"
         with context.http_client.stream("GET", address) as answer:
             if answer.status_code != 200:
                 answer.read()
@@ -133,10 +138,10 @@ class Connection:
                     why = answer.json()["detail"]
                 except (ValueError, KeyError, TypeError):
                     why = answer.reason_phrase
-                raise ServerError(f"no {kind} of run {uid}: {why} (HTTP {answer.status_code})")
+                raise ServerError(f"no {kind} of run {key}: {why} (HTTP {answer.status_code})")
             path = Path(to)
             if path.is_dir():
-                path = path / _file_name(answer.headers, f"{uid}.{kind}")
+                path = path / _file_name(answer.headers, f"{key}.{kind}")
             with path.open("xb") as file:
                 try:
                     for part in answer.iter_bytes():

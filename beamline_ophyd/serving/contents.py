@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["CONTAINERS", "DOWNLOADS", "FILES", "FILE_SPEC", "RUNS", "Contents", "Download"]
+from beamline_ophyd.formats.names import sweep_name
+
+__all__ = [
+    "CONTAINERS",
+    "DOWNLOADS",
+    "FILES",
+    "FILE_SPEC",
+    "RUNS",
+    "Contents",
+    "Download",
+    "file_key",
+]
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,15 @@ FILES = Contents("files", (), {"description": "NXxas files, each under the uid o
 CONTAINERS = (RUNS, FILES)
 
 FILE_SPEC = "NXxas"
+
+
+def file_key(uid: str, sweep: int | None = None) -> str:
+    """Key in :data:`FILES` of the file of a run, or of one of its sweeps, from 1.
+
+    >>> file_key("3f2a", 2)
+    '3f2a_sweep_2'
+    """
+    return uid if sweep is None else sweep_name(uid, sweep)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from beamline_ophyd.metadata import CONTRACT_KEY
 
 from .connection import Connection
 from .contents import RUNS
+from .files import link_file
 
 if TYPE_CHECKING:
     from tiled.client.container import Container
@@ -201,6 +202,8 @@ def replay(journal: str | Path, client: Connection, *, force: bool = False) -> l
         delete_run(client.root, uid)
     if missing:
         upload_journal(journal, client.runs, only=frozenset(missing))
+    for uid in missing:
+        link_file(client.root, uid)
     return uids
 
 

@@ -17,7 +17,7 @@ from beamline_ophyd.data import ScanData
 from beamline_ophyd.formats.earlier import earlier_runs
 from beamline_ophyd.formats.run import Run
 
-from .contents import FILES
+from .contents import FILES, file_key
 from .runs import MEASURED_KEY
 
 if TYPE_CHECKING:
@@ -176,8 +176,14 @@ class XAFSRun(BlueskyRunV3):
             attrs=self._words() | {"e0": background.e0, "edge_step": background.edge_step},
         )
 
-    def nexus(self) -> Any:
+    def nexus(self, sweep: int | None = None) -> Any:
         """The NXxas file of the run as a tree: ``run.nexus()["entry/data/intensity"].read()``.
+
+        Parameters
+        ----------
+        sweep : int, optional
+            Number of the sweep, from 1, whose own file is wanted
+            (``NXxasWriter(repeats="files")``).
 
         Raises
         ------
@@ -186,10 +192,11 @@ class XAFSRun(BlueskyRunV3):
         """
         uid = self.path_parts[-1]
         try:
-            return self._node(*self.path_parts[:-2], FILES.key, uid)
+            return self._node(*self.path_parts[:-2], FILES.key, file_key(uid, sweep))
         except KeyError as error:
+            which = f"run {uid}" if sweep is None else f"sweep {sweep} of run {uid}"
             raise LookupError(
-                f"no NXxas file of run {uid} is in Tiled; it comes when the run has ended, "
+                f"no NXxas file of {which} is in Tiled; it comes when the run has ended, "
                 f"and `beamline replay JOURNAL --files FOLDER` writes one again"
             ) from error
 

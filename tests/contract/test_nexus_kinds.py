@@ -106,6 +106,17 @@ def test_validators_on_repeats(repeats):
     assert "WARNING" not in said
 
 
+def test_validators_on_files_of_repeats(repeats, tmp_path):
+    path = repeats[0].to_nexus(tmp_path / "whole.nxs", repeats="files")
+    for place in (path, tmp_path / "whole_sweep_2.nxs"):
+        said = said_by("nxvalidate", "--warning", place)
+        assert "Total number of warnings: 0" in said
+        assert "Total number of errors: 0" in said
+        said = said_by("pynx", "validate", place)
+        assert said.count("is valid according to the `NXxas` application definition") == 1
+        assert "WARNING" not in said
+
+
 def test_readers_on_repeats(repeats):
     data, path = repeats
     with silx_open(str(path)) as root:

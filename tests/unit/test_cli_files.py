@@ -120,6 +120,21 @@ def test_replay_to_a_file(run, journal, tmp_path):
     assert ScanData.from_nexus(path) == ScanData.from_journal(journal)
 
 
+def test_replay_to_files_as_settings_say_and_their_repair(run, journal, tmp_path):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "settings.yml").write_text("files: {repeats: files, template: a, mode: a}\n")
+    folder = ("--folder", tmp_path / "tiled")
+    assert run("replay", journal, "--files", "files", *folder).exit_code == 0
+    names = ["a.nxs", "a_sweep_1.nxs", "a_sweep_2.nxs"]
+    assert sorted(path.name for path in (tmp_path / "files").iterdir()) == names
+    sweep = tmp_path / "files" / "a_sweep_2.nxs"
+    sweep.unlink()
+    result = run("repair", tmp_path / "files" / "a.nxs", "--json", *folder)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["sweeps"] == [str(sweep)]
+    assert ScanData.from_nexus(sweep) == ScanData.from_journal(journal).only_sweep(2)
+
+
 def test_repair_from_the_journal_and_from_what_is_left(run, journal, tmp_path):
     data = ScanData.from_journal(journal)
     path = data.to_nexus(tmp_path / "a.nxs")

@@ -1,6 +1,8 @@
 """Each repeat of a spectrum as an entry of the file, or as a file of its own."""
 
 import datetime as dt
+import shutil
+from dataclasses import replace
 from typing import Any
 
 import h5py
@@ -11,7 +13,7 @@ from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal, NXxasWriter
 from beamline_ophyd.callbacks.nxxas import rebuild
 from beamline_ophyd.formats.earlier import look_in
-from beamline_ophyd.formats.nexus_read import entries_in
+from beamline_ophyd.formats.nexus_read import entries_in, read_definition
 from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.repair import repair_file
 
@@ -212,6 +214,75 @@ def test_repair_of_the_file_of_a_sweep_and_of_a_resumed_run(xafs_documents, tmp_
         repair_file(path)
         assert validate_file(path) == []
         assert ScanData.from_file(path) == data
+
+
+def test_repair_brings_back_the_files_of_sweeps(xafs_documents, tmp_path):
+    documents = retaken(xafs_documents)
+    data = ScanData.from_documents(documents)
+    journal = Journal(tmp_path / "journal")
+    for item in documents:
+        journal(*item)
+    writer = write(tmp_path / "files", documents, repeats="files", definition="NXxas_trans")
+    path, sweeps = writer.files[data.uid], writer.sweep_files[data.uid]
+    whole = path.read_bytes()
+    sweeps[0].unlink()
+    sweeps[1].write_bytes(sweeps[1].read_bytes()[:-3000])
+    done = repair_file(path)
+    assert (done.kept, done.sweeps) == (None, sweeps[:2])
+    assert path.read_bytes() == whole
+    for number, place in enumerate(sweeps, start=1):
+        assert ScanData.from_file(place) == data.only_sweep(number)
+        assert read_definition(place) == "NXxas_trans"
+        assert validate_file(place) == []
+    # The run's own file lost, and with it two of those of its sweeps.
+    sweeps[0].unlink()
+    sweeps[2].write_text("mine")
+    path.write_bytes(whole[:-5000])
+    done = repair_file(path, [journal.folder])
+    assert (done.path, done.points, done.sweeps) == (path, 15, (sweeps[0], sweeps[2]))
+    assert read_definition(path) == "NXxas_trans"
+    assert ScanData.from_file(path) == data
+    assert [ScanData.from_file(place) for place in sweeps] == [
+        data.only_sweep(number) for number in (1, 2, 3)
+    ]
+    assert repair_file(path) == replace(done, kept=None, sources=(), sweeps=())
+
+
+def test_part_of_a_run_with_files_of_sweeps(xafs_documents, tmp_path):
+    documents = retaken(xafs_documents)
+    writer = NXxasWriter(tmp_path, template="a", repeats="files", flush_interval=0.01)
+    for item in documents[:-1]:
+        writer(*item)
+    assert writer.wait(DEADLINE_S)
+    assert [place.name for place in tmp_path.iterdir()] == ["a.nxs.part"]
+    (tmp_path / "dead").mkdir()
+    part = shutil.copy(tmp_path / "a.nxs.part", tmp_path / "dead")
+    assert writer.close(DEADLINE_S)
+    done = repair_file(part)
+    assert [place.name for place in done.sweeps] == [f"a_sweep_{n}.nxs" for n in (1, 2, 3)]
+    for number, place in enumerate(done.sweeps, start=1):
+        assert ScanData.from_file(place) == ScanData.from_file(done.path).only_sweep(number)
+
+
+def test_file_of_a_sweep_of_which_nothing_is_left(xafs_documents, tmp_path):
+    documents = retaken(xafs_documents)
+    data = ScanData.from_documents(documents)
+    journal = Journal(tmp_path / "journal")
+    for item in documents:
+        journal(*item)
+    path = tmp_path / "a_sweep_2.nxs"
+    path.write_bytes(b"")
+    done = repair_file(path, [journal.path(data.uid)])
+    assert done.points == 7
+    assert ScanData.from_file(path) == data.only_sweep(2)
+
+
+def test_file_of_another_run_in_place_of_a_sweep_stays(xafs_documents, tmp_path):
+    data, other = (ScanData.from_documents(retaken(xafs_documents, uid=u)) for u in ("a", "b"))
+    path = data.to_nexus(tmp_path / "a.nxs", repeats="files")
+    place = other.to_nexus(tmp_path / "a_sweep_2.nxs", mode="w")
+    assert repair_file(path).sweeps == (tmp_path / "a_sweep_2-2.nxs",)
+    assert ScanData.from_file(place) == other
 
 
 def test_rebuild_with_repeats(xafs_documents, tmp_path):

@@ -1,3 +1,5 @@
+from typing import Any
+
 import h5py
 import numpy as np
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal, NXxasWriter
 from beamline_ophyd.formats.apart import salvage_files
+from beamline_ophyd.formats.nexus_read import read_definition
 from beamline_ophyd.formats.problems import ReadError
 from beamline_ophyd.formats.salvage import salvage
 from beamline_ophyd.formats.validate import validate_file
@@ -78,6 +81,44 @@ def test_part_of_a_run_whose_process_died(xafs_documents, tmp_path):
         assert isinstance(status, h5py.Dataset)
         assert status.asstr()[()] == "unknown"
     assert writer.close(30)
+
+
+@pytest.mark.parametrize("with_journal", [True, False])
+def test_definition_and_roles_are_those_of_the_damaged_file(xafs_documents, tmp_path, with_journal):
+    columns = {"energy": np.linspace(7000.0, 7200.0, 12), "i0": np.full(12, 1e6)}
+    documents = xafs_documents(
+        contract=False, columns={**columns, "itrans": np.linspace(6e5, 1e5, 12)}
+    )
+    roles = {"energy": "mono_energy", "i0": "It", "itrans": "I0"}  # whatever the keys are called
+    journal = Journal(tmp_path / "journal")
+    options = {"definition": "NXxas_trans", "mapping": roles}
+    writer = NXxasWriter(tmp_path, template="a", **options)
+    for item in documents:
+        journal(*item)
+        writer(*item)
+    assert writer.close(30)
+    assert writer.problems == []
+    path = tmp_path / "a.nxs"
+    whole = ScanData.from_nexus(path)
+    with h5py.File(path, "a") as file:
+        del file.attrs["default"]
+    done = repair_file(path, [journal.folder] if with_journal else [])
+    assert (done.source is not None) is with_journal
+    again = ScanData.from_nexus(path)
+    assert again.mapping == whole.mapping == {**roles, "mode": "transmission"}
+    np.testing.assert_array_equal(again.mu()[0], whole.mu()[0])
+    assert read_definition(path) == "NXxas_trans"
+
+
+def test_file_of_another_program_is_left_alone(xafs_documents, tmp_path):
+    path = ScanData.from_documents(xafs_documents()).to_nexus(tmp_path / "a.nxs")
+    with h5py.File(path, "a") as file:
+        del file["entry/bluesky"]
+        entry: Any = file["entry"]
+        entry.attrs.clear()
+        entry.attrs.update({"NX_class": "NXentry", "default": "data"})
+    done = repair_file(path)
+    assert (done.kept, done.points) == (None, 12)
 
 
 def test_fuller_file_goes_before_a_journal_that_lost_lines(kept):
