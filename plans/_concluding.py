@@ -1,6 +1,7 @@
 """Runs that say at their end what they found: in the stream "result", and to their caller."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from ._points import PointTaker
 from ._reading import read_number, read_place
 from ._steps import failures_in_words, move
 
-__all__ = ["Events", "back_on_failure", "concluded_run", "line_md", "tell_result"]
+__all__ = ["Events", "back_on_failure", "concluded_run", "known_to", "line_md", "tell_result"]
 
 logger = logging.getLogger("bluesky.beamline_ophyd")
 
@@ -151,6 +152,18 @@ def line_md(
         },
         "hints": {"dimensions": [(fields(axis), "primary")]},
     }
+
+
+def known_to(value: float, sigma: float) -> str:
+    """A value with its standard deviation, and no more decimals than that makes sense of.
+
+    >>> known_to(0.158584, 34.66), known_to(12.3456, 0.012)
+    ('0 +- 35', '12.346 +- 0.012')
+    """
+    if not (math.isfinite(sigma) and sigma > 0):
+        return f"{value:.6g} +- {sigma:.2g}"
+    decimals = max(0, 1 - math.floor(math.log10(sigma)))
+    return f"{value:.{decimals}f} +- {sigma:.2g}"
 
 
 def tell_result(found: Any, values: Mapping[str, tuple[float, str]]) -> MsgGenerator[None]:

@@ -8,7 +8,7 @@ from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from ._checks import called, check_detectors, fields, line
-from ._concluding import Events, back_on_failure, concluded_run, line_md, tell_result
+from ._concluding import Events, back_on_failure, concluded_run, known_to, line_md, tell_result
 from ._intensity import sample_intensity
 from ._points import PointTaker
 from ._profile import LEAST_POINTS, find_edge, find_peak, find_sample
@@ -51,7 +51,7 @@ class Alignment:
 
     def __str__(self) -> str:
         return (
-            f"{self.axis}: {self.feature} at {self.position:.6g} +- {self.sigma:.2g}, "
+            f"{self.axis}: {self.feature} at {known_to(self.position, self.sigma)}, "
             f"{self.width:.4g} wide, signal {self.height:+.4g}"
         )
 

@@ -10,7 +10,7 @@ from bluesky.protocols import Movable, Readable
 from bluesky.utils import MsgGenerator
 
 from ._checks import called, check_axis, check_detectors, fields, number, positive, whole_number
-from ._concluding import Events, back_on_failure, concluded_run, line_md, tell_result
+from ._concluding import Events, back_on_failure, concluded_run, known_to, line_md, tell_result
 from ._intensity import beam_intensity
 from ._points import PointTaker
 from ._profile import LEAST_POINTS, AlignmentError, find_peak, position_at_fraction
@@ -55,7 +55,7 @@ class RockingCurve:
 
     def __str__(self) -> str:
         found = (
-            f"{self.axis}: peak at {self.peak:.6g} +- {self.sigma:.2g}, FWHM {self.fwhm:.4g}, "
+            f"{self.axis}: peak at {known_to(self.peak, self.sigma)}, FWHM {self.fwhm:.4g}, "
             f"{self.height:.4g} high; at {self.position:.6g} now"
         )
         return found if math.isnan(self.reached) else f"{found}, {100 * self.reached:.3g} % of it"

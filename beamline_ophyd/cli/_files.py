@@ -315,18 +315,25 @@ def repair(
 
 @app.command()
 def validate(
-    file: Annotated[Path, typer.Argument(help="NXxas file to check.", exists=True, dir_okay=False)],
+    files: Annotated[
+        list[Path], typer.Argument(help="NeXus files to check.", exists=True, dir_okay=False)
+    ],
     as_json: Json = False,
 ) -> None:
-    """Check a NeXus file: definition, lengths, units, times, links, default plot."""
+    """Check NeXus files: definition, lengths, units, times, links, default plot.
+
+    With --json, a line for each file. The exit code is 0 when all are valid.
+    """
     from beamline_ophyd.formats.apart import validate_files
 
-    (found,) = validate_files([file])
-    problems = [str(problem) for problem in found]
-    for problem in problems:
-        say(problem)
-    say(f"{file}: not valid, problems: {len(problems)}" if problems else f"{file}: valid")
-    if as_json:
-        typer.echo(json.dumps({"file": str(file), "problems": problems}))
-    if problems:
+    valid = True
+    for file, found in zip(files, validate_files(files), strict=True):
+        problems = [str(problem) for problem in found]
+        valid = valid and not problems
+        for problem in problems:
+            say(problem)
+        say(f"{file}: not valid, problems: {len(problems)}" if problems else f"{file}: valid")
+        if as_json:
+            typer.echo(json.dumps({"file": str(file), "problems": problems}))
+    if not valid:
         raise typer.Exit(1)

@@ -55,6 +55,10 @@ def test_export_by_definition_with_repeats_and_of_one_sweep(run, journal, tmp_pa
     options = ("--definition", "NXxas_trans", "--repeats", "entries", "--out", "a.nxs")
     assert run("export", journal, "--to", "nxxas", *options).exit_code == 0
     assert run("validate", "a.nxs").exit_code == 0
+    both = run("validate", "a.nxs", journal, "--json")
+    assert both.exit_code == 1
+    told = [json.loads(line) for line in both.stdout.splitlines()]
+    assert [bool(each["problems"]) for each in told] == [False, True]
     data = ScanData.from_journal(journal)
     assert ScanData.from_file("a.nxs") == data
     with h5py.File("a.nxs") as file:
