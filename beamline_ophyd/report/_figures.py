@@ -1,13 +1,18 @@
 """The pictures of a report, as SVG."""
 
 import io
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from beamline_ophyd.analysis.xafs import SoFar, find_glitches
 from beamline_ophyd.data import ScanData
+from beamline_ophyd.formats.nexus_map import map_data
+from beamline_ophyd.formats.nexus_parts import unique_names
+from beamline_ophyd.formats.nexus_plain import hinted_keys
+from beamline_ophyd.formats.tree import Field, Group
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["plain_figure", "readings_figure", "spectrum_figure"]
 
 MAX_LINES = 8
+MAX_IMAGES = 6
 
 KWEIGHT = 2
 
@@ -56,10 +62,12 @@ def readings_figure(scan: ScanData) -> str:
 
 
 def plain_figure(scan: ScanData) -> str | None:
-    """What a run that is no spectrum measured, over its first dimension; None without any."""
+    """What a run that is no spectrum measured, as images or over its axis; None without any."""
     stream = scan.run.streams.get("primary")
     if stream is None or not len(stream):
         return None
+    if (gridded := map_data(scan.run)) is not None:
+        return _map_figure(scan, gridded)
     dimensions = [keys[0] for keys in scan.run.dimensions("primary") if keys]
     numeric = {
         key: column
@@ -68,29 +76,90 @@ def plain_figure(scan: ScanData) -> str | None:
     }
     x_key = next((key for key in dimensions if key in numeric), None)
     x = np.arange(1, len(stream) + 1) if x_key is None else numeric[x_key]
-    shown = [key for key in _hinted(scan) if key in numeric and key not in dimensions]
+    shown = [key for key in _measured(scan) if key in numeric and key not in dimensions]
     if not shown:
         return None
     figure = _figure(3.6)
     axes = figure.subplots()
     for key in shown[:MAX_LINES]:
-        units = scan.units.get(key)
-        axes.plot(x, numeric[key], ".-", lw=1, ms=3, label=f"{key} ({units})" if units else key)
-    units = scan.units.get(x_key) if x_key else None
-    axes.set(xlabel="point" if x_key is None else f"{x_key} ({units})" if units else x_key)
+        axes.plot(x, numeric[key], ".-", lw=1, ms=3, label=_named(key, scan.units.get(key)))
+    axes.set(xlabel="point" if x_key is None else _named(x_key, scan.units.get(x_key)))
     axes.legend(frameon=False)
     return _svg(figure)
 
 
-def _hinted(scan: ScanData) -> list[str]:
-    """Data keys that the devices of the run think worth plotting, each once."""
-    fields = [
-        field
+def _map_figure(scan: ScanData, gridded: Group) -> str:
+    """An image of each channel over the two axes of a map; of a stack of them the mean."""
+    names = unique_names(scan.run.streams["primary"].columns)
+    axes = list(gridded.attrs["axes"])
+    stacked = _stacked([_units(gridded, name) for name in axes])
+    y, x = (name for place, name in enumerate(axes) if place not in stacked)
+    measured = [names[key] for key in _measured(scan)]
+    signals = [gridded.attrs["signal"], *gridded.attrs.get("auxiliary_signals", ())]
+    shown = [name for name in measured if name in signals][:MAX_IMAGES] or signals[:1]
+    rows = -(-len(shown) // 2)
+    figure = _figure(4.2 * rows)
+    places = figure.subplots(rows, 2, squeeze=False).flat
+    for place, name in zip(places, shown, strict=False):
+        values = _array(gridded, name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # nothing measured at some place
+            values = np.nanmean(values, axis=stacked) if stacked else values
+        across, down = _centres(gridded, x), _centres(gridded, y)
+        # As paths a large map would be a page of many megabytes.
+        image = place.pcolormesh(across, down, values, shading="nearest", rasterized=True)
+        figure.colorbar(image, ax=place)
+        mean = f", mean over {', '.join(axes[i] for i in stacked)}" if stacked else ""
+        place.set(
+            title=f"{_named(name, _units(gridded, name))}{mean}",
+            xlabel=_named(x, _units(gridded, x)),
+            ylabel=_named(y, _units(gridded, y)),
+        )
+    for place in list(figure.axes)[len(shown) : 2 * rows]:
+        place.set_visible(False)
+    return _svg(figure)
+
+
+def _stacked(units: Sequence[str]) -> tuple[int, ...]:
+    """Which axes of a map are no side of its image: that of energies first, then the slowest."""
+    order = sorted(range(len(units)), key=lambda axis: (units[axis] != "eV", axis))
+    return tuple(sorted(order[: len(units) - 2]))
+
+
+def _array(gridded: Group, name: str) -> np.ndarray:
+    field = gridded.items[name]
+    assert isinstance(field, Field)
+    return field.array
+
+
+def _units(gridded: Group, name: str) -> str:
+    field = gridded.items[name]
+    assert isinstance(field, Field)
+    return str(field.attrs.get("units", ""))
+
+
+def _centres(gridded: Group, name: str) -> np.ndarray:
+    """Places along an axis; their numbers where some are not known."""
+    places = _array(gridded, name)
+    return places if np.isfinite(places).all() else np.arange(1, len(places) + 1)
+
+
+def _named(name: str, units: str | None) -> str:
+    return f"{name} ({units})" if units else name
+
+
+def _measured(scan: ScanData) -> list[str]:
+    """What the run's detectors think worth plotting, each once; else what any device does."""
+    stream = scan.run.streams["primary"]
+    hinted = hinted_keys(scan.run, stream)
+    detectors = scan.run.start.get("detectors") or ()
+    keys = {
+        key
         for descriptor in scan.run.descriptors
-        for hints in (descriptor.get("hints") or {}).values()
-        for field in hints.get("fields", ())
-    ]
-    return list(dict.fromkeys(fields))
+        for detector in detectors
+        for key in (descriptor.get("object_keys") or {}).get(detector, ())
+    }
+    return [key for key in hinted if key in keys] or hinted
 
 
 def _mu(axes: "Axes", spectrum: SoFar, mode: str) -> None:

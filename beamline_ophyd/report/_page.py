@@ -17,6 +17,8 @@ from beamline_ophyd.analysis.xafs import SoFar, reduce_so_far
 from beamline_ophyd.data import ScanData
 from beamline_ophyd.edges import GridError, absorption_edge
 from beamline_ophyd.formats.hdf5 import replace_file
+from beamline_ophyd.formats.run import Stream
+from beamline_ophyd.metadata import RESULT_STREAM
 
 from ._figures import plain_figure, readings_figure, spectrum_figure
 from ._findings import findings
@@ -110,16 +112,20 @@ def _address(svg: str) -> str:
 def _tables(scan: ScanData, spectrum: SoFar | None) -> Iterator[_Table]:
     if spectrum is not None:
         yield _Table("Numbers", list(_numbers(scan, spectrum)))
+    result = scan.run.streams.get(RESULT_STREAM)
+    if result is not None and len(result):
+        yield _Table("Result", list(_readings(result)))
     yield _Table("Run", list(_run(scan)))
     start = {key: value for key, value in scan.run.start.items() if key not in NOT_SHOWN}
     yield _Table("Metadata", list(_flat(start)))
     baseline = scan.run.streams.get("baseline")
     if baseline is not None and len(baseline):
-        rows = [
-            (_with_unit(key, baseline.units(key)), _values(column))
-            for key, column in baseline.columns.items()
-        ]
-        yield _Table("Before and after the run", rows)
+        yield _Table("Before and after the run", list(_readings(baseline)))
+
+
+def _readings(stream: Stream) -> Iterator[tuple[str, str]]:
+    for key, column in stream.columns.items():
+        yield _with_unit(key, stream.units(key)), _values(column)
 
 
 def _numbers(scan: ScanData, spectrum: SoFar) -> Iterator[tuple[str, str]]:
@@ -165,7 +171,10 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, st
         if isinstance(value, Mapping):
             yield from _flat(value, f"{name}.")
         else:
-            yield name, str(value)
+            listed = isinstance(value, list | tuple) and not any(
+                isinstance(item, list | tuple | Mapping) for item in value
+            )
+            yield name, ", ".join(map(str, value)) if listed else str(value)
 
 
 def _with_unit(key: str, unit: str | None) -> str:

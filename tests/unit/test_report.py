@@ -1,13 +1,16 @@
+import base64
 import json
 import re
 
 import numpy as np
 import pytest
+from ophyd.sim import SynAxis
 
 from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import NXxasWriter, ReportWriter
 from beamline_ophyd.edges import energy_to_k
 from beamline_ophyd.grid import energy_grid
+from beamline_ophyd.plans import align, mesh_scan, xanes_map
 from beamline_ophyd.report import findings, report_html, write_report
 
 ENERGY = energy_grid("Fe-K").energy_ev
@@ -106,6 +109,46 @@ def test_a_run_that_is_no_spectrum_has_a_page(xafs_documents):
     page = report_html(scan)
     assert scan.roles is None
     assert page.count("data:image/svg+xml;base64,") == 1
+
+
+def drawn(scan):
+    """The texts in the figure of a run that is no spectrum, and how many images it has."""
+    (figure,) = re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", report_html(scan))
+    svg = base64.b64decode(figure).decode()
+    # matplotlib draws letters as paths, with the text as a comment.
+    return re.findall(r"<!-- (.*) -->", svg), svg.count("<image ")
+
+
+@pytest.mark.parametrize("order", ["pixel", "energy"])
+def test_a_map_is_an_image_of_each_detector(engine, detectors, energy, order):
+    x, y = SynAxis(name="x"), SynAxis(name="y")
+    in_ev = energy.describe()
+    in_ev["energy"]["units"] = "eV"
+    energy.describe = lambda: in_ev
+    lines = (y, 0, 1, 2, x, 0, 2, 3)
+    engine(mesh_scan(detectors, *lines))
+    texts, images = drawn(ScanData.from_documents(engine.documents))
+    assert {"i0", "it", "x", "y"} <= set(texts)
+    assert "dwell_time" not in " ".join(texts)
+    assert images == 4  # with the scales of their colours
+
+    engine.documents.clear()
+    map_of = xanes_map(detectors, energy, "Fe-K", *lines, energies=[-20, 0, 18], order=order)
+    engine(map_of)
+    for kept in (engine.documents, engine.documents[:-6]):  # whole, and with the last row missing
+        texts, images = drawn(ScanData.from_documents(kept))
+        assert {"i0, mean over energy", "it, mean over energy", "x", "y"} <= set(texts)
+        assert images == 4
+
+
+def test_what_a_run_has_found_is_on_its_page(engine, detectors):
+    x = SynAxis(name="x")
+    detectors[1].counting = lambda dwell_s: dwell_s * (3 if abs(x.position) > 4 else 1)
+    engine(align(detectors, x, -10, 10, 41))
+    page = report_html(ScanData.from_documents(engine.documents))
+    assert "<h2>Result</h2>" in page
+    assert "x: centre at " in page
+    assert "i0, it" in page
 
 
 def test_a_run_without_any_event_has_a_page(xafs_documents):
