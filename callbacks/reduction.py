@@ -20,7 +20,7 @@ from ._worker import DocumentWorker
 
 __all__ = ["LiveReduction", "LiveState"]
 
-SHARE_OF_A_CORE = 0.1
+SHARE_OF_A_CORE = 0.02
 """What the reduction may take from the scan's interpreter: a long run is reduced less often."""
 
 
@@ -74,9 +74,9 @@ class LiveState:
 
 
 class LiveReduction:
-    """Reduces each absorption scan at every point, off the RunEngine's thread.
+    """Reduces each absorption scan as it goes on, off the RunEngine's thread.
 
-    Points that come faster than they are reduced are reduced together. What is no
+    Points that come faster than somebody sees them are reduced together. What is no
     absorption scan is passed over, and nothing is raised into the RunEngine.
 
     Parameters
@@ -87,7 +87,7 @@ class LiveReduction:
         told of once, and asked again at the next point.
     interval : float
         Time, in s, by which the state is behind the scan at most; longer where a reduction would
-        take more than a tenth of a core.
+        take more than 2 % of a core.
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class LiveReduction:
     True
     """
 
-    def __init__(self, *views: Callable[[LiveState], None], interval: float = 0.25) -> None:
+    def __init__(self, *views: Callable[[LiveState], None], interval: float = 0.5) -> None:
         self.state: LiveState | None = None
         self._views: Sequence[Callable[[LiveState], None]] = views
         self._index = RunIndex()
@@ -116,7 +116,7 @@ class LiveReduction:
             name="live reduction",
             tick=self._reduce,
             tick_interval=interval,
-            gather=interval / 2,
+            gather=0.9 * interval,
         )
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:

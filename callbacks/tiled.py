@@ -106,7 +106,7 @@ class TiledPublisher:
             tick=self._feed.tick,
             tick_interval=batch_age_s,
             capacity=capacity,
-            gather=batch_age_s / 2,
+            gather=0.9 * batch_age_s,
         )
         self._feed.marks = self._worker
         self.problems: list[Problem] = self._worker.problems

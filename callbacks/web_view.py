@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import orjson
 
 from .reduction import LiveState
 from .views import in_words
@@ -44,7 +45,11 @@ class WebView:
         if time.monotonic() < self._away_until and state.exit_status is None:
             return
         try:
-            self._client.put(f"{self.address}state", json=_plain(state)).raise_for_status()
+            self._client.put(
+                f"{self.address}state",
+                content=orjson.dumps(_plain(state), option=orjson.OPT_SERIALIZE_NUMPY),
+                headers={"Content-Type": "application/json"},
+            ).raise_for_status()
         except httpx.HTTPError as error:
             self._away_until = time.monotonic() + PAUSE_S
             if not self._told:
@@ -59,7 +64,7 @@ class WebView:
 
 
 def _plain(state: LiveState) -> dict[str, Any]:
-    """A state as JSON has it; what is no finite number is null."""
+    """What the page shows of a state; what is no finite number becomes null in JSON."""
     found: dict[str, Any] = {
         "uid": state.uid,
         "title": state.title,
@@ -81,7 +86,6 @@ def _plain(state: LiveState) -> dict[str, Any]:
     return found
 
 
-def _numbers(values: np.ndarray | None) -> list[float | None] | None:
-    if values is None:
-        return None
-    return [float(f"{v:.7g}") if np.isfinite(v) else None for v in values]
+def _numbers(values: np.ndarray | None) -> np.ndarray | None:
+    """As a page draws them: to seven digits, of which orjson writes no more."""
+    return None if values is None else np.ascontiguousarray(values, np.float32)

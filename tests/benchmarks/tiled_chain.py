@@ -41,7 +41,9 @@ uri, key = sys.stdin.readline().split()
 client = connect(uri, key)
 list(client.runs)
 print("ready", flush=True)
-run = client.runs[sys.stdin.readline().strip()]
+uid = sys.stdin.readline().strip()
+while uid not in client.runs: time.sleep(0.02)
+run = client.runs[uid]
 late = [time.time() - point["time"] for point in live(run)]
 print(json.dumps(late), flush=True)
 """

@@ -68,6 +68,20 @@ def test_the_page_follows_a_scan(page, watched, scan):
     assert drawn == [True, True, True]
 
 
+def test_the_page_is_told_the_numbers_of_the_state(served, watched, scan):
+    feed(watched, scan)
+    told = httpx.get(
+        f"{served.uri}/api/v1/watch/state",
+        headers={"Authorization": f"Apikey {served.keys.reader}"},
+        trust_env=False,
+    ).json()
+    spectrum = watched.state.spectrum
+    assert (told["points"], told["exit_status"]) == (len(ENERGY), "success")
+    np.testing.assert_allclose(told["energy"], spectrum.energy, rtol=1e-7)
+    np.testing.assert_allclose(told["norm"], spectrum.normalised.flat, rtol=1e-6)
+    assert len(told["k"]) == len(told["chi"]) == len(spectrum.background.k)
+
+
 def test_what_a_run_is_called_is_text(page, watched, scan):
     feed(watched, scan)
     page.get_by_text("— success").wait_for(timeout=DEADLINE_MS)

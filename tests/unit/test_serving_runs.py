@@ -1,5 +1,6 @@
 """Documents on their way into Tiled, and values as its tables want them."""
 
+import copy
 import math
 
 import numpy as np
@@ -102,6 +103,21 @@ def test_the_same_documents_come_out_as_of_the_stock_normalizer():
     out = passed_on(Normalizer(), documents)
     assert out == passed_on(RunNormalizer(), documents)
     assert len(out) == len(documents)
+
+
+def test_what_others_are_handed_too_stays_as_it_is():
+    documents = make_xafs_documents(points=2)
+    (_, descriptor), events = documents[1], [doc for name, doc in documents if name == "event"]
+    descriptor["data_keys"]["time"] = {"source": "test", "dtype": "array", "shape": [2]}
+    for event in events:
+        event["data"]["time"], event["timestamps"]["time"] = np.array([1, 2]), 3.0
+    before = copy.deepcopy(events)
+    columns = _Columns()
+    patches = {"descriptor": columns.learn, "event": columns.settle}
+    out = passed_on(Normalizer(patches=patches), documents)
+    assert [doc["data"]["time_"] for name, doc in out if name == "event"] == [[1.0, 2.0]] * 2
+    for event, was in zip(events, before, strict=True):
+        np.testing.assert_equal(event, was)
 
 
 def test_an_event_is_refused_that_is_none():
