@@ -7,7 +7,7 @@ from tiled.structures.core import StructureFamily
 from tiled.structures.data_source import Asset, DataSource, Management
 
 SECRET = 271828.0
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 def get(server, path, key=None, **query):

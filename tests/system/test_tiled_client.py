@@ -6,7 +6,7 @@ import pytest
 from beamline_ophyd.callbacks import Journal, TiledPublisher
 from beamline_ophyd.serving.runs import RunUpload
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from beamline_ophyd.serving import ServerError
 from beamline_ophyd.serving.files import register_file
 
 UID = "6f3c2a7e-run"
-TIMEOUT_S = 30.0
+TIMEOUT_S = 60.0
 
 
 @pytest.fixture(scope="module")

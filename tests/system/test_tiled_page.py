@@ -8,6 +8,8 @@ from beamline_ophyd.serving.runs import RunUpload
 
 pytestmark = pytest.mark.slow("a browser")
 
+DEADLINE_MS = 60_000
+
 REPORT = """<!doctype html>
 <html><head><title>mu(E) of Fe foil</title><style>h1 { color: rgb(1, 2, 3) }</style></head>
 <body><h1>Fe foil</h1>
@@ -36,6 +38,7 @@ def runs(writer, served, xafs_documents):
 def page(browser, served):
     """A page of a browser that has opened the server with the reader's key."""
     context = browser.new_context(viewport={"width": 1100, "height": 640})
+    context.set_default_timeout(DEADLINE_MS)
     page = context.new_page()
     page.goto(f"{served.uri}/?api_key={served.keys.reader}")
     yield page
@@ -62,6 +65,7 @@ def test_the_page_tells_what_a_run_measured(page, served, runs):
 
 def test_a_stranger_sees_no_run(browser, served, runs):
     context = browser.new_context()
+    context.set_default_timeout(DEADLINE_MS)
     page = context.new_page()
     with page.expect_response(lambda answer: "/metadata/runs" in answer.url) as answer:
         page.goto(f"{served.uri}/ui/browse/runs")
