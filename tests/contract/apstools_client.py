@@ -17,8 +17,9 @@ from apstools.devices import (  # pyright: ignore[reportMissingImports]
 from bluesky import RunEngine
 from bluesky import plan_stubs as bps
 from bluesky import plans as bp
+from ophyd import EpicsSignal
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 D_ANGSTROM = 3.135601
 HC_KEV_ANGSTROM = 12.39841984
 
@@ -79,6 +80,9 @@ def calibrate(prefix):
 def stop(prefix):
     dcm = connected(KohzuSeqCtl_Monochromator, prefix)
     begin = dcm.energy.readback.get()
+    speed = EpicsSignal(f"{prefix}SIM:SPEED", name="speed")
+    speed.wait_for_connection(timeout=DEADLINE_S)
+    speed.put(2.0, wait=True)  # the way is to last longer than a machine may be busy
     under_way = threading.Event()
     dcm.energy.readback.subscribe(lambda value, **_: value > begin + 0.05 and under_way.set())
     status = dcm.energy.set(12.0)

@@ -19,7 +19,7 @@ from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.grid import GridError, energy_grid
 from beamline_ophyd.plans import xafs_scan
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_epics_motor_refuses_targets_beyond_the_limits(connected):
 def test_epics_motor_stops(connected, side):
     from ophyd import EpicsMotor
 
-    side.put("SIM:SPEED", 10.0)
+    side.put("SIM:SPEED", 1.0)
     motor = connected(EpicsMotor, "SAMPLE:X", name="x")
     under_way = threading.Event()
     motor.user_readback.subscribe(lambda value, **_: value > 200 and under_way.set())
@@ -268,7 +268,7 @@ def test_ophyd_async_motor(side):
         assert configuration["y-motor_egu"]["value"] == "um"
         assert configuration["y-motor_resolution"]["value"] == 0.1
         watched = []
-        await speed_of_simulation(5.0)
+        await speed_of_simulation(1.0)
         status = motor.set(-9000.0)
         under_way = asyncio.Event()
         status.watch(lambda current=None, **_: (watched.append(current), under_way.set()))
@@ -302,7 +302,7 @@ def test_ophyd_async_motor_over_pvaccess(side):
 def test_pyepics(side, what):
     script = Path(__file__).with_name("pyepics_client.py")
     subprocess.run(
-        [sys.executable, str(script), what, f"{side.prefix}SAMPLE:X"], check=True, timeout=60
+        [sys.executable, str(script), what, f"{side.prefix}SAMPLE:X"], check=True, timeout=180
     )
 
 

@@ -75,14 +75,14 @@ def stop_the_bragg_axis_on_the_way(bl):
 
 
 def test_stopping_the_bragg_axis_stops_the_energy(bl):
-    bl.put("SIM:SPEED", 10.0)
+    bl.put("SIM:SPEED", 5.0)
     stop_the_bragg_axis_on_the_way(bl)
     assert 7500 < bl.get("MONO:ENERGY.RBV") < 9000
     assert bl.get("MONO:ENERGY") == bl.get("MONO:ENERGY.RBV")
 
 
 def test_what_stops_the_bragg_axis_stops_the_way_to_the_backlash_distance_too(bl):
-    bl.put("SIM:SPEED", 10.0)
+    bl.put("SIM:SPEED", 5.0)
     bl.put("MONO:ENERGY.BDST", 50.0)
     stop_the_bragg_axis_on_the_way(bl)
     assert 7500 < bl.get("MONO:ENERGY.RBV") < 8900

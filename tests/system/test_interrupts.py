@@ -46,7 +46,7 @@ def check_end(session, side, uid, status):
 @pytest.mark.parametrize(("end", "status"), ENDS)
 def test_a_scan_ended_in_a_motion_leaves_the_axis_where_it_was_stopped(begin, side, end, status):
     session = begin()
-    side.put("SIM:SPEED", 5.0)
+    side.put("SIM:SPEED", 2.0)
     pause_when(session, session.mono.energy.user_readback, lambda energy: energy > 7150.0)
     # The first point is where the axis is, the second a way of some seconds from it.
     grid = {"bounds": [-112, 488], "steps": [600], "times": [0.1]}
@@ -74,7 +74,7 @@ def test_a_scan_ended_in_a_count_leaves_the_counter_stopped(begin, side, end, st
 @pytest.mark.parametrize(("end", "status"), ENDS)
 def test_a_map_ended_in_a_motion_leaves_the_stage_where_it_was_stopped(begin, side, end, status):
     session = begin()
-    side.put("SIM:SPEED", 2.0)
+    side.put("SIM:SPEED", 1.0)
     stage = session.stage
     pause_when(session, stage.x.user_readback, lambda x: x > 500.0)
     plan = mesh_scan(

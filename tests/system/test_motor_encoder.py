@@ -47,7 +47,7 @@ def test_without_retries_a_motor_that_is_stuck_misses_nothing(motor):
 def test_a_retry_arrives_when_the_axis_is_free_again(motor):
     motor.put(f"{MOTOR}.RTRY", 10)
     motor.put("SIM:FAULT:STUCK", MOTOR)
-    motor.put("SIM:SPEED", 5.0)
+    motor.put("SIM:SPEED", 1.0)
     with (
         Monitor(f"{motor.prefix}{MOTOR}.RCNT") as tried,
         Monitor(f"{motor.prefix}{MOTOR}.DMOV") as done,

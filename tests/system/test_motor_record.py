@@ -143,8 +143,8 @@ def test_set_mode_with_a_frozen_offset_redefines_the_dial(bl):
 
 
 def test_stop_decelerates_and_takes_the_position_as_the_target(bl):
-    bl.put("SIM:SPEED", 10.0)
     bl.put("SAMPLE:X", -5000.0)
+    bl.put("SIM:SPEED", 1.0)
     with Monitor(f"{bl.prefix}SAMPLE:X.RBV") as readback:
         bl.put("SAMPLE:X", 5000.0, wait=False)
         readback.until(lambda value: value > -3000)
@@ -195,7 +195,7 @@ def test_pause_keeps_the_target_and_go_reaches_it(bl):
 
 
 def test_jog_runs_until_it_is_let_go_of(bl):
-    bl.put("SIM:SPEED", 10.0)
+    bl.put("SIM:SPEED", 2.0)
     with (
         Monitor(f"{bl.prefix}SAMPLE:X.RBV") as readback,
         Monitor(f"{bl.prefix}SAMPLE:X.DMOV") as done,
@@ -222,7 +222,7 @@ def test_a_motor_that_is_held_neither_homes_nor_jogs(bl, hold, field):
 
 def test_jog_in_reverse_goes_the_other_way(bl):
     bl.put("SAMPLE:X", 0.0)
-    bl.put("SIM:SPEED", 10.0)
+    bl.put("SIM:SPEED", 2.0)
     with (
         Monitor(f"{bl.prefix}SAMPLE:X.RBV") as readback,
         Monitor(f"{bl.prefix}SAMPLE:X.DMOV") as done,

@@ -114,7 +114,7 @@ def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reaso
 def test_a_halt_in_a_motion_stops_it_and_closes_the_shutter(begin, side):
     session = begin()
     session.RE(bps.mv(session.mono.energy, 7000.0))
-    side.put("SIM:SPEED", 5.0)
+    side.put("SIM:SPEED", 2.0)
     interrupt_when(
         session.mono.energy.user_readback,
         lambda value: value > 7050.0,
@@ -131,7 +131,7 @@ def test_ctrl_c_once_pauses_between_two_points(begin, side):
     session = begin()
 
     # Slow enough that points are left when the key has been noticed.
-    side.put("SIM:SPEED", 5.0)
+    side.put("SIM:SPEED", 1.0)
 
     def press(name, doc):
         if "I0" in doc["data"] and doc["seq_num"] == 3:
@@ -179,7 +179,7 @@ def interrupt_when(watched, wanted, act):
 def test_a_point_that_was_interrupted_is_taken_again(begin, side, when, how):
     session = begin()
     session.RE(bps.mv(session.mono.energy, 7000.0))
-    side.put("SIM:SPEED", 5.0)
+    side.put("SIM:SPEED", 2.0)
     released = threading.Event()
 
     async def beam_is_back():
@@ -355,7 +355,7 @@ def test_the_facilitys_profile_opens_in_ipython(ioc, tmp_path):
         [sys.executable, "-m", "IPython", "--profile-dir", profile, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         env={**os.environ, "BEAMLINE_FOLDER": str(tmp_path / "data")},
         check=False,
     )

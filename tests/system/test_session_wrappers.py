@@ -21,11 +21,12 @@ def scan(session, **options):
 )
 def test_a_dumped_beam_is_waited_for_and_the_point_taken_again(begin, side, suspend):
     session = begin(suspend=suspend)
-    dumped = threading.Event()
+    dumped, over = threading.Event(), threading.Event()
 
     def bring_it_back():
         while side.get("RING:CURRENT") > 10:
-            pass
+            if over.is_set():
+                return
         dumped.set()
         side.put("SIM:FAULT:DUMP", 0)
 
@@ -38,6 +39,7 @@ def test_a_dumped_beam_is_waited_for_and_the_point_taken_again(begin, side, susp
     try:
         (uid,) = scan(session)
     finally:
+        over.set()
         side.put("SIM:FAULT", 0)
     assert dumped.is_set()
     data = ScanData.from_journal(session.journal.path(uid))
