@@ -15,7 +15,7 @@ VALUE = 1  # the mask of monitors that tell a change of the value
 class Client:
     """One circuit with one channel."""
 
-    def __init__(self, port, pv, deadline_s=15.0):
+    def __init__(self, port, pv, deadline_s=60.0):
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=deadline_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._received = b""

@@ -8,7 +8,7 @@ import epicscorelibs.path.pyepics  # noqa: F401  one Channel Access library for 
 
 import epics  # isort: skip
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 # Where a server starts, and what stands for it afterwards.
 MOTORS = {
     "MONO:BRAGG": None,  # follows from the energy

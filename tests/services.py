@@ -17,7 +17,7 @@ from beamline_ophyd.simulator import free_ports
 
 from .environments import postgresql_program, system_program
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 _HOST = "127.0.0.2"
 
 

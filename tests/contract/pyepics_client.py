@@ -12,7 +12,7 @@ import epicscorelibs.path.pyepics  # noqa: F401  the Channel Access library of t
 
 import epics  # isort: skip
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 def functions(name):

@@ -19,7 +19,7 @@ def apstools(bl):
 
     def run(*parts):
         command = [str(python), str(CLIENT), bl.prefix, *parts]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
         assert result.returncode == 0, result.stderr
 
     return run

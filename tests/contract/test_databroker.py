@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow("a start of Tiled of its own")
 
 CLIENT = Path(__file__).with_name("databroker_client.py")
 UID = "6f2d9b1e-0000-4000-8000-00000000db02"
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 
 def test_a_run_is_the_same_through_databroker(tmp_path, xafs_documents):

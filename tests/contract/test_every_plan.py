@@ -23,7 +23,7 @@ from beamline_ophyd.devices import connect, disconnect, load_beamline
 from ..runs import of
 from ..unit.doubles import Gate, Timed, returned_by
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 OPTIMUM = 25.0
 GRID = {"bounds": [-10, 20], "steps": [5], "times": [0.1]}
 MAP = (0, 100, 2), (0, 200, 3)

@@ -15,7 +15,7 @@ from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal, NXxasWriter
 from beamline_ophyd.formats.validate import validate_file
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from beamline_ophyd.formats.definitions import DEFINITIONS
 
 from ..kinds import PLANS, documents_of
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 DEFINED = {"powder": "NXmonopd", "powder with monitor": "NXmonopd"}
 SHAPES = {
     "powder": (5,),

@@ -23,7 +23,7 @@ def python():
 
 def judged(python, path):
     judge = Path(__file__).with_name("nexus_judge.py")
-    done = subprocess.run([python, judge, path], capture_output=True, text=True, timeout=110)
+    done = subprocess.run([python, judge, path], capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -14,7 +14,7 @@ from beamline_ophyd.formats.validate import application_problems
 
 from ..runs import with_dark, with_spectra
 
-DEADLINE_S = 60.0
+DEADLINE_S = 180.0
 
 FULL = {
     "Facility": {"name": "a ring", "energy": 3.0},

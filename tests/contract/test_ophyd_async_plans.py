@@ -25,7 +25,7 @@ from beamline_ophyd.devices import IonChambers, connect, disconnect
 from beamline_ophyd.grid import energy_grid
 from beamline_ophyd.plans import xafs_scan
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 SCAN = {"bounds": [-15, -5, 15], "steps": [5, 2], "times": [0.1, 0.2]}
 
 

@@ -12,7 +12,7 @@ from ophyd.status import WaitTimeoutError
 
 from beamline_ophyd.devices import Axis, connect, disconnect
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 ISSUE = Path(__file__).parents[2] / "docs" / "explanation" / "ophyd-done-moving.md"
 
 
@@ -72,6 +72,6 @@ def test_the_issue_says_what_is_so(change, said):
         assert anchor in reproduce
         reproduce = reproduce.replace(anchor, "\n".join([*lines, "", anchor]))
     result = subprocess.run(
-        [sys.executable, "-c", reproduce], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", reproduce], capture_output=True, text=True, timeout=180, check=True
     )
     assert result.stdout == f"the second move has ended: {said}\n"

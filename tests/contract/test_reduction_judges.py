@@ -10,7 +10,10 @@ from beamline_ophyd.analysis import xafs
 
 from ..environments import reference_python
 
-pytestmark = pytest.mark.slow("larch takes five seconds to import")
+pytestmark = [
+    pytest.mark.slow("larch takes five seconds to import"),
+    pytest.mark.timeout(600),
+]
 
 FOILS = {
     "Fe_metal_rt_01": 7112.0,

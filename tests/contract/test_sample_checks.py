@@ -30,7 +30,7 @@ def check(data, library):
         [str(word) for word in command],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         env=environment,
         check=False,
     )

@@ -20,7 +20,7 @@ from ..environments import ROOT, reference_python
 
 pytestmark = [
     pytest.mark.slow("scans the whole library, a minute, and larch takes five seconds to import"),
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(900),
 ]
 
 SAMPLES = ROOT / "device_server" / "samples"
@@ -54,10 +54,10 @@ def scans(ioc, python):
     """Energy, mu of sample and foil of every sample, by the plan that users call."""
     beamline = load_beamline(SIMULATOR, P=ioc.prefix)
     engine = RunEngine({}, context_managers=[])
-    beamline.connect(15)
+    beamline.connect(60)
     stage, energy, chambers = (beamline[name] for name in ("stage", "mono", "chambers"))
     reference = EpicsSignal(f"{ioc.prefix}REF:NAME", name="reference", put_complete=True)
-    reference.wait_for_connection(timeout=15)
+    reference.wait_for_connection(timeout=60)
 
     def scan(stem):
         about = header(stem)
@@ -91,7 +91,7 @@ def judged(python, scans, tmp_path_factory):
     np.savez(folder / "scans.npz", **given)
     judge = Path(__file__).with_name("sample_judge.py")
     command = [str(python), str(judge), str(folder / "scans.npz"), str(folder / "found.json")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert result.returncode == 0, result.stderr
     return json.loads((folder / "found.json").read_text())
 

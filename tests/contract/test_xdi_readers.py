@@ -18,7 +18,7 @@ NOT_VERSIONED = 104
 def judged(*paths):
     script = Path(__file__).with_name("xdi_judge.py")
     done = subprocess.run(
-        [reference_python(), script, *paths], capture_output=True, text=True, timeout=110
+        [reference_python(), script, *paths], capture_output=True, text=True, timeout=250
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

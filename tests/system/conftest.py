@@ -11,7 +11,7 @@ import pytest
 
 from beamline_ophyd.serving import TiledServer, connect
 
-DEADLINE_S = 60.0
+from ..processes import DEADLINE_S, end
 
 
 class Scanning:
@@ -30,6 +30,7 @@ class Scanning:
         self._reader = threading.Thread(target=self._drain, daemon=True)
         self._reader.start()
         self._watchdog = threading.Timer(DEADLINE_S, self.process.kill)
+        self._watchdog.daemon = True
         self._watchdog.start()
 
     def _drain(self):
@@ -47,15 +48,14 @@ class Scanning:
             said = json.loads(line)
             if key in said and (value is None or said[key] == value):
                 return said[key]
-        self.process.wait()
-        self._reader.join()
+        self.process.wait(DEADLINE_S)
+        self._reader.join(DEADLINE_S)
         raise AssertionError(f"the scanning process ended before {key}: {self.stderr}")
 
     def close(self):
         self._watchdog.cancel()
-        self.process.kill()
-        self.process.wait()
-        self._reader.join()
+        end(self.process)
+        self._reader.join(DEADLINE_S)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def ended():
             return True
         import select
 
-        readable, _, _ = select.select([handle], [], [], 15)
+        readable, _, _ = select.select([handle], [], [], DEADLINE_S)
         os.close(handle)
         return bool(readable)
 
@@ -137,7 +137,7 @@ def begin(side, tmp_path):
     started = []
 
     def run(**options):
-        options = {"progress": False, "report": False, "timeout": 15, **options}
+        options = {"progress": False, "report": False, "timeout": 60, **options}
         started.append(start(side.prefix, folder=tmp_path, **options))
         return started[-1]
 
@@ -166,6 +166,7 @@ def browser():
         started = playwright.chromium.launch(
             executable_path=system_program("chromium"),
             args=quiet,
+            timeout=120_000,
             chromium_sandbox=os.geteuid() != 0,
         )
         yield started

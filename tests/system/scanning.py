@@ -3,7 +3,7 @@
     python scanning.py FOLDER [--kill-ioc-at N] [--speed S] [--no-tiled] [--short]
 
 Prints JSON lines on stdout: {"ready": {...}} before the scan, {"point": n} for every event,
-and {"ended": {...}} after it.
+and {"ended": {...}} after it, with the seconds since the server was killed.
 """
 
 import argparse
@@ -48,19 +48,21 @@ def main():
         files=options.folder / "files",
         tiled=address,
         progress=False,
+        timeout=60,
     )
     session.RE(move(session, "fe_foil"))
+    killed = []
 
     def follow(name, doc):
         if name == "event" and "mono_energy" in doc["data"]:
             tell(point=doc["seq_num"])
             if doc["seq_num"] == options.kill_ioc_at:
                 server.kill()
+                killed.append(time.monotonic())
 
     session.RE.subscribe(follow, "event")
     pids = {"ioc": server.pid, "tiled": tiled.pid if tiled else None}
     tell(ready=pids)
-    began = time.monotonic()
     error = None
     try:
         detectors = [session.i0, session.it, session.ir]
@@ -68,8 +70,8 @@ def main():
         session.RE(xafs_scan(detectors, session.mono.energy, "Fe-K", **grid))
     except Exception as caught:
         error = f"{type(caught).__name__}: {caught}"
-    seconds = time.monotonic() - began
-    done = session.writer.wait(20)
+    seconds = time.monotonic() - killed[0] if killed else None
+    done = session.writer.wait(60)
     files = {uid: str(path) for uid, path in session.writer.files.items()}
     tell(ended={"error": error, "seconds": seconds, "done": done, "files": files})
     session.close(1.0)

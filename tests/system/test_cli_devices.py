@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from typer.testing import CliRunner
 
 from beamline_ophyd.cli import app
 
-from .conftest import DEADLINE_S
+from ..processes import DEADLINE_S, child
 
 MIXED = """
 Monochromator:
@@ -46,7 +45,7 @@ def test_devices_are_listed_and_all_connected(run, ioc):
 
 
 def test_what_is_missing_is_named(run, own_file):
-    result = run("devices", "--devices", own_file, "--timeout", "1", "--json")
+    result = run("devices", "--devices", own_file, "--timeout", "4", "--json")
     assert result.exit_code == 0, result.stderr  # the one that is missing is optional
     rows = {row["device"]: row for row in json.loads(result.stdout)}
     assert rows["mono"]["connected"]
@@ -77,7 +76,7 @@ def test_status_tells_what_the_beamline_reads(run, ioc, side, own_file):
     assert rows["shutter_status"]["value"] == "Open"
     assert rows["ring_current"]["units"] == "mA"
 
-    words = run("status", "--devices", own_file, "--timeout", "1")
+    words = run("status", "--devices", own_file, "--timeout", "4")
     assert words.exit_code == 0
     assert any(line.split()[:2] == ["mono", "mono_energy"] for line in words.stderr.splitlines())
     assert "table" in words.stderr
@@ -105,23 +104,19 @@ def test_of_a_beamline_in_a_file_the_file_is_to_be_corrected(run, ioc, tmp_path)
 
 
 def test_status_watches_until_interrupted(ioc, side):
-    side.put("SIM:SPEED", 2.0)
+    side.put("SIM:SPEED", 0.5)  # a minute for the way
     program = Path(sys.executable).with_name("beamline")
     arguments = ["status", "--prefix", ioc.prefix, "--watch", "--every", "0.1"]
-    with subprocess.Popen([program, *arguments], stderr=subprocess.PIPE, text=True) as process:
+    with child([program, *arguments], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        watchdog = threading.Timer(DEADLINE_S, process.kill)
-        watchdog.start()
-        try:
-            lines = (line for line in process.stderr)
-            assert any("mono_energy" in line for line in lines)
-            side.put("MONO:ENERGY", 9000.0, wait=False)
-            assert any("mono_energy" in line and "moving to 9000" in line for line in lines)
-            side.put("SIM:SPEED", 1000.0)
-            assert any("mono_energy" in line and "9000.0000 eV" in line for line in lines)
-        finally:
-            watchdog.cancel()
-            process.send_signal(signal.SIGINT)
+        lines = (line for line in process.stderr)
+        assert any("mono_energy" in line for line in lines)
+        side.put("MONO:ENERGY", 9000.0, wait=False)
+        assert any("mono_energy" in line and "moving to 9000" in line for line in lines)
+        side.put("SIM:SPEED", 1000.0)
+        assert any("mono_energy" in line and "9000.0000 eV" in line for line in lines)
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
         assert process.wait(DEADLINE_S) == 130
 
 

@@ -14,7 +14,7 @@ import pytest
 from beamline_ophyd import ScanData
 from beamline_ophyd.formats.validate import validate_file
 
-from .conftest import DEADLINE_S
+from ..processes import DEADLINE_S, child
 
 SHORT = ["Fe-K", "--bounds=-20 0 30", "--steps", "5 2", "--times", "0.2 0.2"]
 
@@ -47,10 +47,10 @@ def test_a_scan_by_host_and_port_ends_in_a_valid_file(beamline, start_ioc, tmp_p
 
 @pytest.mark.slow("three processes that load a session")
 def test_a_server_that_goes_fails_the_scan_and_resuming_completes_it(beamline, start_ioc, tmp_path):
-    server = start_ioc(prefix="TWO:", speed=5)
+    server = start_ioc(prefix="TWO:", speed=2)  # points enough are left when it goes
     environment = elsewhere(server)
     command = ["scan", *SHORT, "--prefix", "TWO:", "--folder", str(tmp_path)]
-    with subprocess.Popen(
+    with child(
         [Path(sys.executable).with_name("beamline"), *command],
         env=environment,
         stderr=subprocess.PIPE,

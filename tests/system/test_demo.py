@@ -18,6 +18,8 @@ from beamline_ophyd.demo import DemoError, run_demo
 from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.serving import TiledServer, connect
 
+from ..processes import DEADLINE_S, child
+
 
 @pytest.mark.slow("a whole scan, between the start and the end of two servers")
 def test_the_demo_from_nothing(beamline, tmp_path):
@@ -92,12 +94,8 @@ def children_of(pid):
 @pytest.mark.parametrize("presses", [1, 4])
 def test_ctrl_c_ends_everything(tmp_path, ended, presses):
     program = Path(sys.executable).with_name("beamline")
-    demo = subprocess.Popen(
-        [str(program), "demo", "--out", str(tmp_path), "--speed", "20"],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    command = [program, "demo", "--out", tmp_path, "--speed", "20"]
+    with child(command, stderr=subprocess.PIPE, text=True) as demo:
         assert demo.stderr is not None
         for line in demo.stderr:
             if "scanning" in line:
@@ -115,14 +113,12 @@ def test_ctrl_c_ends_everything(tmp_path, ended, presses):
                 break
             os.kill(demo.pid, signal.SIGINT)
         words = demo.stderr.read()
-        assert demo.wait(30) == 130, words
+        assert demo.wait(DEADLINE_S) == 130, words
         assert "Traceback" not in words
         (file,) = (tmp_path / "files").glob("*.nxs")
         assert f"what was measured is in {file}" in words
         assert "interrupted" in words
         assert all(ended(pid) for pid in children)
-    finally:
-        demo.kill()
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,8 @@ def test_a_fast_detector_sees_all_and_a_slow_one_is_dead_in_between(steady):
 
 def test_a_scan_in_fluorescence(begin, side):
     session = begin()
-    session.stage.set("fe2o3_dilute").wait(15)
-    session.chambers.ifluor.look_at("Fe").wait(15)
+    session.stage.set("fe2o3_dilute").wait(60)
+    session.chambers.ifluor.look_at("Fe").wait(60)
     times = {"bounds": [-150, -20, 40, 300], "steps": [10, 1, 5], "times": [2.0, 2.0, 2.0]}
     (uid,) = session.RE(
         xafs_scan([session.i0, session.chambers.ifluor], session.mono.energy, "Fe-K", **times)
@@ -91,8 +91,8 @@ def test_a_scan_in_fluorescence(begin, side):
 
 def test_a_powder_scan_finds_the_first_line_of_silicon(begin, side):
     session = begin()
-    session.stage.set("si_powder").wait(15)
-    session.mono.energy.set(CU_KA1_EV).wait(15)
+    session.stage.set("si_powder").wait(60)
+    session.mono.energy.set(CU_KA1_EV).wait(60)
     axes = session.beamline["diffractometer"]
     (uid,) = session.RE(
         powder_scan(

@@ -12,6 +12,7 @@ from p4p.client.thread import Context
 
 from beamline_ophyd.simulator import DeviceServer, DeviceServerError, executable, free_ports
 
+from ..processes import child
 from ..pvs import DEADLINE_S
 from ..xdi import write_xdi
 
@@ -38,7 +39,7 @@ BAD_OPTIONS = [
 
 
 def run_server(*arguments):
-    port, pva_port = str(free_ports(1)[0]), str(free_ports(2, adjacent=True)[0])
+    pva_port, _, port = map(str, free_ports(3, adjacent=True))
     command = [executable(), "--port", port, "--pva-port", pva_port, *arguments]
     return subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_S
@@ -146,9 +147,9 @@ def test_a_second_server_on_the_same_port_of_pvaccess_does_not_start(pva_ports):
 
 
 def test_the_server_ends_when_its_parent_closes_standard_input():
-    port, pva_port = free_ports(1)[0], free_ports(2, adjacent=True)[0]
+    pva_port, _, port = free_ports(3, adjacent=True)
     command = [executable(), f"--port={port}", f"--pva-port={pva_port}", "--exit-with-stdin"]
-    with subprocess.Popen(
+    with child(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
@@ -163,11 +164,11 @@ def test_the_server_ends_when_its_parent_closes_standard_input():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_server(number):
-    port, pva_port = free_ports(1)[0], free_ports(2, adjacent=True)[0]
+    pva_port, _, port = free_ports(3, adjacent=True)
     command = [executable(), f"--port={port}", f"--pva-port={pva_port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with child(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        assert process.stdout.readline().startswith("ready {")
         process.send_signal(number)
         assert process.wait(DEADLINE_S) == 0
 
@@ -184,12 +185,9 @@ def test_a_server_on_all_interfaces_is_reached_by_loopback():
     with DeviceServer(interface="0.0.0.0", prefix="ALL:") as server:
         environment = server.environment
         assert environment["EPICS_CA_ADDR_LIST"] == "127.0.0.1"
+        ask = "epics.caget('ALL:SAMPLE:X.EGU', timeout=30, connection_timeout=30)"
         result = subprocess.run(
-            [
-                sys.executable,
-                "-c",
-                "import epics; print(epics.caget('ALL:SAMPLE:X.EGU', timeout=10))",
-            ],
+            [sys.executable, "-c", f"import epics; print({ask})"],
             env={**os.environ, **environment},
             capture_output=True,
             text=True,

@@ -17,7 +17,7 @@ def test_the_ioc_is_killed_in_mid_scan(scanning):
     cause = ended["error"]
     assert "connect" in cause or "no answer" in cause
     assert "BL02:SCALER" in cause or "BL02:MONO" in cause
-    assert ended["seconds"] < 30
+    assert ended["seconds"] < 30  # since it was killed: no motion or count has this long
     assert ended["done"]
     (file,) = ended["files"].values()
     assert validate_file(file) == []
@@ -30,12 +30,12 @@ def test_the_ioc_is_killed_in_mid_scan(scanning):
 
 @pytest.mark.slow("a scan in a process of its own, with servers to kill")
 def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended):
-    # At this speed a point takes long enough that half a second is a few dozen points.
+    # At this speed a point takes long enough that two seconds are a hundred points.
     scan = scanning("--speed", "30")
     pids = scan.until("ready")
-    scan.until("point", 120)
+    scan.until("point", 200)
     scan.process.kill()
-    scan.process.wait()
+    scan.process.wait(60)
     assert ended(pids["ioc"])
     assert ended(pids["tiled"])
 
@@ -44,13 +44,14 @@ def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended):
     names = [name for name, _ in documents]
     kept = [doc for name, doc in documents if name == "event" and "I0" in doc["data"]]
     assert names[0] == "start"
-    assert len(kept) >= 120
+    assert len(kept) >= 200
 
-    # At most the last half second is missing, and a tenth for the flush itself.
+    # Half a second is promised, which the writer's own tests hold it to by a clock of theirs; the
+    # rest is for a process that a busy machine lets wait.
     (partial,) = (scan.folder / "files").glob("*.part")
     with h5py.File(partial, locking=False) as nexus:
         found = np.asarray(nexus["entry/instrument/i0/data"])
-    flushed = [e for e in kept if e["time"] < kept[-1]["time"] - 0.6]
+    flushed = [e for e in kept if e["time"] < kept[-1]["time"] - 2.0]
     assert len(found) >= len(flushed) > 0
     np.testing.assert_array_equal(found, [e["data"]["I0"] for e in kept[: len(found)]])
 

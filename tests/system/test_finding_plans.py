@@ -25,7 +25,7 @@ from beamline_ophyd.plans import (
 
 from ..runs import of
 
-DEADLINE_S = 15.0
+DEADLINE_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -69,11 +69,11 @@ def test_devices_of_the_optics(ioc, side):
     mono, mirror = Monochromator(ioc.prefix, name="mono"), HarmonicMirror(ioc.prefix, name="mirror")
     try:
         for device in (mono, mirror):
-            connect(device, timeout=15.0)
-        mono.pitch.set(12.5).wait(15.0)
+            connect(device, timeout=60.0)
+        mono.pitch.set(12.5).wait(60.0)
         assert side.get("MONO:PITCH.RBV") == 12.5
         assert (mono.pitch.egu, mono.pitch.limits) == ("urad", (-500.0, 500.0))
-        mirror.state.set("Out").wait(15.0)
+        mirror.state.set("Out").wait(60.0)
         assert mirror.state.get() == "Out"
     finally:
         disconnect(mono, mirror)
