@@ -87,6 +87,10 @@ def test_bad_arrays_are_refused(energy):
         find_e0(energy[::-1], edge(energy))
     with pytest.raises(ValueError, match="at least 5"):
         find_e0(energy[:4], energy[:4])
+    with pytest.raises(ValueError, match="there are no points"):
+        find_e0([], [])
+    with pytest.raises(ValueError, match="energies are in eV, are these keV"):
+        pre_edge(energy / 1000, edge(energy))
     with pytest.raises(ValueError, match="no points within"):
         find_e0(energy, edge(energy), near=9000.0)
 
@@ -164,6 +168,30 @@ def test_back_transform_returns_what_was_transformed():
     np.testing.assert_allclose(
         back.chiq.real[: len(k)], expected, atol=0.02 * np.abs(expected).max()
     )
+
+
+@pytest.mark.parametrize(
+    ("transform", "words"),
+    [
+        (lambda k, e: autobk(e, edge(e), rbkg=0.0), "rbkg is 0; give more than 0"),
+        (lambda k, e: autobk(e, edge(e), kstep=-0.05), r"kstep is -0\.05; give more than 0"),
+        (lambda k, e: autobk(e, edge(e), kweight=-1), "kweight is -1; give 0 or more"),
+        (lambda k, e: autobk(e, edge(e), nclamp=-1), "nclamp is -1; give 0 or more"),
+        (lambda k, e: xftf(k, np.cos(k), kweight=-1), "kweight is -1; give 0 or more"),
+        (lambda k, e: xftf(k, np.cos(k), kmin=30, kmax=40), "from 30 is beyond chi, .* k = 14.95"),
+        (lambda k, e: xftf(k, np.cos(k), dk=-1), "dx is -1 .* kaiser window takes 0 or more"),
+        (lambda k, e: xftf(k, np.cos(k), dk=0, window="gaussian"), "window takes more than 0"),
+    ],
+)
+def test_a_transform_of_nothing_is_refused(energy, transform, words):
+    with pytest.raises(ValueError, match=words):
+        transform(np.arange(300) * 0.05, energy)
+
+
+def test_more_clamps_than_points_hold_every_point(energy):
+    mu, *_ = exafs(energy)
+    all_held = autobk(energy, mu, ek0=E0, edge_step=1.4, nclamp=1000, clamp_lo=1.0)
+    assert np.isfinite(all_held.chi).all()
 
 
 def test_a_spectrum_that_ends_at_the_edge_has_no_chi(energy):

@@ -37,6 +37,10 @@ def test_clean_spectra_and_the_edge_have_none():
     assert find_glitches(ENERGY, stack).sum() <= 3
 
 
+def test_a_calculated_spectrum_without_noise_has_none():
+    assert not find_glitches(ENERGY, spectrum(noise=0.0)).any()
+
+
 def test_errors_told_decide():
     mu = spectrum(noise=0.0)
     mu[200] += 0.004

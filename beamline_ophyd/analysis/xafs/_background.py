@@ -112,9 +112,18 @@ def autobk(
     Raises
     ------
     ValueError
-        When the spectrum ends too close to the edge.
+        When the spectrum ends too close to the edge, and for arguments that make no background.
     """
     energy, mu = as_spectra(energy, mu)
+    for name, value, allowed in (
+        ("rbkg", rbkg, rbkg > 0),
+        ("kstep", kstep, kstep > 0),
+        ("kweight", kweight, kweight >= 0),
+        ("nclamp", nclamp, nclamp >= 0),
+    ):
+        if not allowed:
+            above = "0 or more" if name in ("kweight", "nclamp") else "more than 0"
+            raise ValueError(f"{name} is {value:g}; give {above}")
     if normalised is None and (ek0 is None or edge_step is None):
         normalised = pre_edge(energy, mu, ek0)
     e0 = np.asarray(normalised.e0 if ek0 is None and normalised else ek0, dtype=float)
@@ -131,6 +140,7 @@ def autobk(
             f"the spectrum ends {last_ev - np.max(e0):.0f} eV above E0, at "
             f"k = {last:.2f} 1/A; the background takes 2 1/A above kmin = {kmin:g}"
         )
+    nclamp = min(nclamp, points)
     knots = nknots or max(5, 1 + int(2 * rbkg * (last - kmin) / np.pi))
     fit = _fit(
         points, kstep, kmin, last, rbkg, knots, kweight, dk, win, nfft, nclamp, clamp_lo, clamp_hi

@@ -91,13 +91,17 @@ def xftf(
     Raises
     ------
     ValueError
-        When `nfft` is too small for the grid, or k does not increase.
+        When `nfft` is too small for the grid, k does not increase, or nothing is in the window.
     """
+    if not kweight >= 0:
+        raise ValueError(f"kweight is {kweight:g}; give 0 or more")
     k, chi = _on_grid(k, chi, kstep)
     kstep = float(k[1] - k[0])
     if len(k) > nfft:
         raise ValueError(f"chi has {len(k)} points and nfft is {nfft}; raise nfft")
     win = ftwindow(k, kmin, kmax, dk, dk2, window)
+    if not kmin < k[-1]:
+        raise ValueError(f"the window from {kmin:g} is beyond chi, which ends at k = {k[-1]:g}")
     weights = win * k**kweight
     r = _distances(rmax_out, nfft, kstep)
     # 40 spectra a time stay in the processor's cache with their zeros.

@@ -15,6 +15,12 @@ HOP = 10
 AT_MOST = 0.1
 """Part of the points of a spectrum that may be glitches: more is noise."""
 
+FLOOR = 1e-5
+"""Noise as a part of the range of mu that a calculated spectrum is taken to have too.
+
+Without any, the cubic misses more where the steps are wide, and those points would stand out.
+"""
+
 
 def find_glitches(
     energy: Any,
@@ -106,6 +112,7 @@ def _score(
     off = np.abs(residue / gain)
     # What the cubic through the neighbours misses of the spectrum counts as noise too.
     noise = _local(off) if sigma is None else np.fmax(sigma, _local(off))
+    noise = np.fmax(noise, FLOOR * np.ptp(mu, axis=-1)[..., None])
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.nan_to_num(np.where(free & (off > 0), off / noise, 0.0), posinf=np.inf)
 

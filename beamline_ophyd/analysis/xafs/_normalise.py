@@ -10,6 +10,9 @@ from ._spectra import MINIMUM_POINTS, as_spectra, by_mask, one_or_many
 
 __all__ = ["PreEdge", "pre_edge"]
 
+LARGEST_KEV = 150.0
+"""Energies that are all below it may be in keV: it is above the K edge of uranium."""
+
 
 @dataclass(frozen=True)
 class PreEdge:
@@ -287,5 +290,6 @@ class _Fits:
                 f"the {what} range {low:.0f} to {high:.0f} eV from E0 = {self.e0:.1f} eV holds "
                 f"{stop - start} points; the spectrum spans {energy[0] - self.e0:.0f} to "
                 f"{energy[-1] - self.e0:.0f} eV"
+                + ("; energies are in eV, are these keV?" if energy[-1] < LARGEST_KEV else "")
             )
         return slice(int(start), int(stop))

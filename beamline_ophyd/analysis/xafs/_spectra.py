@@ -24,6 +24,8 @@ def as_spectra(energy: Any, mu: Any) -> tuple[np.ndarray, np.ndarray]:
             f"energy has shape {energy.shape} and mu {mu.shape}; give energies of shape (n,) and "
             "mu of one length with them along its last axis, (n,) or (..., n)"
         )
+    if not mu.size:
+        raise ValueError(f"energy has shape {energy.shape} and mu {mu.shape}; there are no points")
     finite = np.isfinite(energy)
     if not (np.diff(energy if finite.all() else energy[finite]) > 0).all():
         raise ValueError("energies are not strictly increasing; sort them and merge repeats")

@@ -45,7 +45,7 @@ def ftwindow(
     Raises
     ------
     ValueError
-        For a window of another name.
+        For a window of another name, negative widths, or an empty range.
 
     Examples
     --------
@@ -59,6 +59,9 @@ def ftwindow(
     xmin = float(np.min(x)) if xmin is None else float(xmin)
     xmax = float(np.max(x)) if xmax is None else float(xmax)
     dx2 = dx if dx2 is None else dx2
+    if min(dx, dx2) < 0 or (name == "gaussian" and not dx > 0):
+        least = "more than 0" if name == "gaussian" else "0 or more"
+        raise ValueError(f"dx is {dx:g} and dx2 {dx2:g}; a {name} window takes {least}")
     x1, x4 = xmin - dx / 2, xmax + dx2 / 2
     centre, half = (x1 + x4) / 2, (x4 - x1) / 2
     if not half > 0:
