@@ -46,9 +46,10 @@ def in_memory(points):
     }
     detectors = [SynSignal(name=name, func=func) for name, func in channels.items()]
     (_, md), *_ = make_xafs_documents(points=points)
-    for name in ("uid", "time", "scan_id", "plan_name", "num_points", "hints"):
-        del md[name]
-    return Scan("`scan`, in memory", lambda: scan(detectors, energy, 6960.0, 7900.0, points), md)
+    for word in ("uid", "time", "scan_id", "plan_name", "num_points", "hints"):
+        del md[word]
+    name = f"`scan` of {points} points, in memory"
+    return Scan(name, lambda: scan(detectors, energy, 6960.0, 7900.0, points), md)
 
 
 def at_the_beamline(prefix, points):

@@ -1,6 +1,6 @@
 """What the whole chain of callbacks costs an event, and when a point can be seen elsewhere.
 
-    python -m tests.benchmarks.tiled_chain [--points N] [--rounds N] [--beamline-points N]
+    python -m tests.benchmarks.tiled_chain [--points N N] [--rounds N] [--beamline-points N]
 
 The chain of a session (journal, NXxas file, Tiled, live reduction with its page) in turn with the
 RunEngine alone: at the simulated beamline, and over devices in memory that take no time, there
@@ -8,7 +8,8 @@ beside bluesky's TiledWriter at batches of 1, 10 and 10000. A second client, a p
 follows with `live` and notes when it sees each point.
 
 The clock of the wall is what a scan feels, and shakes with the machine's other work. The time of
-the CPU is counted for the callbacks alone: on the RunEngine's thread and on their own.
+the CPU is counted for the callbacks alone: on the RunEngine's thread and on their own. A second
+table tells it of each of them.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -31,6 +33,7 @@ from beamline_ophyd.callbacks import Journal, LiveReduction, NXxasWriter, TiledP
 from beamline_ophyd.serving import TiledServer, connect
 from beamline_ophyd.simulator import DeviceServer
 
+CALLING = "on the RunEngine's thread"
 OWN_THREADS = ("NXxas writer", "tiled publisher", "live reduction")
 WAIT_S = 60.0
 
@@ -42,7 +45,8 @@ client = connect(uri, key)
 list(client.runs)
 print("ready", flush=True)
 uid = sys.stdin.readline().strip()
-while uid not in client.runs: time.sleep(0.02)
+while uid not in client.runs:
+    time.sleep(0.02)
 run = client.runs[uid]
 late = [time.time() - point["time"] for point in live(run)]
 print(json.dumps(late), flush=True)
@@ -65,10 +69,15 @@ def follower(server):
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds an event: by the clock, and of the CPU for the callbacks."""
+    """Milliseconds an event: by the clock, and of the CPU for the callbacks by thread."""
 
     clock: float
-    callbacks_cpu: float
+    cpu: Mapping[str, float]
+
+    @property
+    def callbacks_cpu(self):
+        """On all threads together."""
+        return sum(self.cpu.values())
 
 
 class Meter:
@@ -88,8 +97,10 @@ class Meter:
         engine(scan.plan(), **scan.md)
         for token in tokens:
             engine.unsubscribe(token)
-        spent = (b - a for a, b in zip(self._begun, self._ended, strict=True))
-        return Cost(*(1e3 * seconds / self._events for seconds in spent))
+        (began, cpu_before), (ended, cpu) = self._begun, self._ended
+        each = 1e3 / self._events
+        used = {name: each * (spent - cpu_before.get(name, 0.0)) for name, spent in cpu.items()}
+        return Cost(each * (ended - began), used)
 
     def _timed(self, callback):
         def timed(name, doc):
@@ -100,12 +111,12 @@ class Meter:
         return timed
 
     def _cpu(self):
-        own = sum(
-            time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+        own = {
+            thread.name: time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
             for thread in threading.enumerate()
             if thread.name in OWN_THREADS and thread.ident is not None
-        )
-        return self._inside + own
+        }
+        return {CALLING: self._inside, **own}
 
     def _before(self, name, doc):
         if name == "start":
@@ -165,7 +176,7 @@ def contenders(folder, server, client):
 
 
 def row(engine, scan, server, name, make, rounds):
-    """A line of the table: rounds of the RunEngine alone and with callbacks, in turn."""
+    """A line of the table, and what was spent where; the RunEngine alone and with callbacks."""
     alone, together, late = [], [], []
     for _ in range(rounds):
         alone.append(Meter([], lambda: None).run(engine, scan))
@@ -180,6 +191,12 @@ def row(engine, scan, server, name, make, rounds):
     seen = f"{sorted(late)[int(0.95 * len(late))]:.2f}, {max(late):.2f}"
     cells = [scan.name, name, f"{clock:.2f}", f"{added:+.2f}", f"{added / clock:+.0%}"]
     cells += [f"{own:.2f}", f"{own / clock:.0%}", seen]
+    spent = {part: median(cost.cpu[part] for cost in together) for part in together[0].cpu}
+    return line(*cells), [line(scan.name, part, f"{ms:.3f}") for part, ms in spent.items()]
+
+
+def line(*cells):
+    """A line of a table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -201,25 +218,36 @@ def chain_table(folder, options):
         engine = RunEngine({}, context_managers=[])
         known = contenders(folder, server, client)
         chain = next(iter(known))
+        memory, *longer = [in_memory(points) for points in options.points]
+        rows = [(memory, name, options.rounds) for name in known]
+        rows += [(scan, chain, options.rounds) for scan in longer]
         if options.beamline_points:
             scan = at_the_beamline(devices.prefix, options.beamline_points)
-            yield row(engine, scan, server, chain, known[chain], options.beamline_rounds)
-        scan = in_memory(options.points)
-        for name, make in known.items():
-            yield row(engine, scan, server, name, make, options.rounds)
+            rows.insert(0, (scan, chain, options.beamline_rounds))
+        parts = []
+        for scan, name, rounds in rows:
+            found, spent = row(engine, scan, server, name, known[name], rounds)
+            parts += spent if name == chain else []
+            yield found
+    yield ""
+    yield line("scan", "part of the chain", "CPU of an event, ms")
+    yield line("---", "---", "---:")
+    yield from parts
 
 
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--points", type=int, default=300, help="of a scan in memory")
+    parser.add_argument(
+        "--points", type=int, nargs="+", default=[300, 1000], help="of scans in memory"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="of a scan in memory")
     parser.add_argument("--beamline-points", type=int, default=100, help="0 to leave it out")
     parser.add_argument("--beamline-rounds", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for line in chain_table(Path(folder), options):
-            sys.stdout.write(line + "\n")
+        for text in chain_table(Path(folder), options):
+            sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
 
