@@ -34,7 +34,7 @@ def redis_server(folder: Path, *, password: str = "") -> Iterator[int]:
         process.stdin.write(settings.encode())
         process.stdin.close()
         with _ended(process, signal.SIGTERM):
-            _until(process.stdout, b"Ready to accept connections")
+            _until(process, process.stdout, b"Ready to accept connections")
             yield port
 
 
@@ -76,7 +76,7 @@ def postgresql() -> Iterator[dict[str, str]]:
             subprocess.Popen(command, stderr=subprocess.PIPE, cwd=folder, **user) as process,
             _ended(process, signal.SIGINT),
         ):
-            _until(process.stderr, b"ready to accept connections")
+            _until(process, process.stderr, b"ready to accept connections")
             yield {
                 "PGHOST": _HOST,
                 "PGPORT": str(port),
@@ -118,15 +118,21 @@ def _ended(process, number: int) -> Iterator[None]:
                 process.kill()
 
 
-def _until(stream, word: bytes) -> None:
+def _until(process, stream, word: bytes) -> None:
     """Read until a word is said, and go on reading so that the one who speaks is not held up."""
     said = []
-    for line in stream:
-        said.append(line)
-        if word in line:
-            threading.Thread(target=_drain, args=(stream,), daemon=True).start()
-            return
-    raise AssertionError(f"it ended by itself: {b''.join(said).decode()}")
+    give_up = threading.Timer(DEADLINE_S, process.kill)
+    give_up.daemon = True
+    give_up.start()
+    try:
+        for line in stream:
+            said.append(line)
+            if word in line:
+                threading.Thread(target=_drain, args=(stream,), daemon=True).start()
+                return
+    finally:
+        give_up.cancel()
+    raise AssertionError(f"it did not get ready: {b''.join(said).decode()}")
 
 
 def _drain(stream) -> None:

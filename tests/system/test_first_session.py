@@ -11,6 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from ..documentation import DOCS, code_blocks
+from ..processes import child
 
 PAGE = "tutorials/first-session.md"
 ROOT = DOCS.parent
@@ -50,12 +51,13 @@ def test_every_step_does_what_the_page_says(environment, tmp_path, monkeypatch):
     measure, wait = blocks("py")
     checked = f"{measure}\nassert {wait.splitlines()[0]}\nassert {wait.splitlines()[1]} == []\n"
     session = checked + "print('measured', flush=True); input()\n"
-    with subprocess.Popen(
+    with child(
         [*shlex.split(up), "-c", session],
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        deadline_s=2 * DEADLINE_S,
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None

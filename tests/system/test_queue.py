@@ -14,6 +14,8 @@ from beamline_ophyd.cli import app
 from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.grid import energy_grid
 
+from ..processes import DEADLINE_S, child
+
 PRESETS = "short: {bounds: [-20, 20], steps: [4], times: [0.2]}\n"
 GRID = {"bounds": [-20, 20], "steps": [4], "times": [0.2]}
 SHEET = """\
@@ -64,27 +66,23 @@ def test_an_interrupted_queue_goes_on_where_it_stopped(queue, side, sheet, tmp_p
     side.put("SIM:SPEED", 5.0)
     program = Path(sys.executable).with_name("beamline")
     given = ["--presets", tmp_path / "presets.yaml", "--folder", tmp_path / "data"]
-    process = subprocess.Popen(
-        [program, "queue", sheet, "--no-pages", *given],
-        stderr=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    )
-    assert process.stderr is not None
-    # The summary of the first row's scan: the second one is about to begin.
-    said = ""
-    for line in process.stderr:
-        said += line
-        if "Fe-K iron foil: 11 of 11 points" in line:
-            break
-    else:
-        pytest.fail(said)
-    wait_for_events(tmp_path / "data" / "journal", runs=2, events=1)
-    side.put("SIM:SPEED", 1.0)  # points enough are left when the key is noticed
-    wait_for_events(tmp_path / "data" / "journal", runs=2, events=3)
-    process.send_signal(signal.SIGINT)
-    said += process.stderr.read()
-    assert process.wait(30) == 130, said
+    command = [program, "queue", sheet, "--no-pages", *given]
+    with child(command, stderr=subprocess.PIPE, text=True, bufsize=1) as process:
+        assert process.stderr is not None
+        # The summary of the first row's scan: the second one is about to begin.
+        said = ""
+        for line in process.stderr:
+            said += line
+            if "Fe-K iron foil: 11 of 11 points" in line:
+                break
+        else:
+            pytest.fail(said)
+        wait_for_events(tmp_path / "data" / "journal", runs=2, events=1)
+        side.put("SIM:SPEED", 0.5)  # points enough are left when the key is noticed
+        wait_for_events(tmp_path / "data" / "journal", runs=2, events=3)
+        process.send_signal(signal.SIGINT)
+        said += process.stderr.read()
+        assert process.wait(DEADLINE_S) == 130, said
     assert "the same command goes on where it stopped" in said
     assert side.get("SHUTTER:STATUS") == 0
 

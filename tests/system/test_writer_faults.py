@@ -22,11 +22,12 @@ from beamline_ophyd.formats.problems import ReadError
 from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.repair import repair_file
 
+from ..processes import DEADLINE_S, end
+
 KILLS = int(os.environ.get("BEAMLINE_KILLS", "10"))
-DEADLINE_S = 100.0
 POINTS = 150
 
-pytestmark = pytest.mark.timeout(120 + 12 * KILLS)
+pytestmark = pytest.mark.timeout(300 + 30 * KILLS)
 
 
 class Scans:
@@ -61,8 +62,7 @@ class Scans:
         raise AssertionError(f"the scan ended before it said {key}")
 
     def close(self):
-        self.process.kill()
-        self.process.wait()
+        end(self.process)
         self.process.stdin.close()
         self.process.stdout.close()
 

@@ -27,6 +27,8 @@ from beamline_ophyd.formats.journal import encode_line, read_journal
 from beamline_ophyd.formats.problems import OutputError
 from beamline_ophyd.formats.validate import validate_file
 
+from ..processes import child
+
 DEADLINE_S = 60.0
 
 
@@ -770,18 +772,14 @@ while True:
 @pytest.mark.parametrize("after", [0.0, 0.013, 0.31, 0.77])
 def test_sigkill_leaves_a_file_that_opens_and_a_whole_journal(xafs_documents, tmp_path, after):
     documents = xafs_documents(points=50, exit_status=None)
-    process = subprocess.Popen(
-        [sys.executable, "-c", ENDLESS, str(tmp_path), "100"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    process.stdin.write(pickle.dumps(documents))
-    process.stdin.close()
-    assert process.stdout.readline() == b"flushed 100\n"
-    killed = threading.Timer(after, process.kill)
-    killed.start()
-    assert process.wait(DEADLINE_S) == -signal.SIGKILL
-    process.stdout.close()
+    command = [sys.executable, "-c", ENDLESS, str(tmp_path), "100"]
+    with child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdin.write(pickle.dumps(documents))
+        process.stdin.close()
+        assert process.stdout.readline() == b"flushed 100\n"
+        killed = threading.Timer(after, process.kill)
+        killed.start()
+        assert process.wait(DEADLINE_S) == -signal.SIGKILL
     (journal,) = (tmp_path / "journal").iterdir()
     contents = read_journal(journal)
     assert contents.damaged == ()

@@ -1,13 +1,14 @@
 """One session at a time on a beamline."""
 
 import os
-import signal
 import subprocess
 import sys
 
 import pytest
 
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
+
+from ..processes import child, end
 
 HOLD = """
 import sys
@@ -23,7 +24,7 @@ def take(folder, *address):
 
 
 def test_a_second_session_is_told_who_has_the_beamline(tmp_path):
-    with subprocess.Popen(
+    with child(
         [sys.executable, "-c", HOLD, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout.readline() == b"held\n"
@@ -35,8 +36,7 @@ def test_a_second_session_is_told_who_has_the_beamline(tmp_path):
         assert os.uname().nodename in message
         assert "--shared" in message
         # One that was killed holds nobody up, though its file is there.
-        other.send_signal(signal.SIGKILL)
-        other.wait(60)
+        end(other)
     (left,) = tmp_path.iterdir()
     assert str(other.pid) in left.read_text()
     held = take(tmp_path)
