@@ -22,9 +22,10 @@ from .formats.nexus_read import read_earlier, read_run, read_sweep
 from .formats.nexus_sweeps import check_repeats, trees_of
 from .formats.points import missing_points, only_sweep
 from .formats.problems import OutputError, ReadError
-from .formats.run import Document, Run, RunBuilder, builder_from
+from .formats.run import Document, Run, RunBuilder, Stream, builder_from
 from .formats.spectrum import Spectrum
 from .formats.tables import Table, events_table, spectrum_table
+from .formats.units import in_one_unit
 from .formats.xdi import xdi_text
 from .formats.xdi_read import read_xdi
 from .metadata import Roles, RunMetadata
@@ -231,25 +232,24 @@ class ScanData:
 
     @property
     def columns(self) -> Mapping[str, np.ndarray]:
-        """Data key to the values of every event of the primary stream."""
-        stream = self.run.streams.get("primary")
-        return {} if stream is None else stream.columns
+        """Data key to the values of every event of the primary stream, each in one unit."""
+        return {} if self._primary is None else self._primary.columns
 
     @property
     def units(self) -> dict[str, str | None]:
         """Data key to unit; None where the run does not say."""
-        stream = self.run.streams.get("primary")
+        stream = self._primary
         return {} if stream is None else {key: stream.units(key) for key in stream.columns}
 
     @property
     def metadata(self) -> dict[str, Any]:
         """Start and stop document (None if it never came), and the XDI families."""
-        start, stop = dict(self.run.start), self.run.stop
-        return {
-            "start": start,
-            "stop": None if stop is None else dict(stop),
-            "families": self.about.families,
-        }
+        stop = None if self.run.stop is None else dict(self.run.stop)
+        return {"start": dict(self.run.start), "stop": stop, "families": self.about.families}
+
+    @cached_property
+    def _primary(self) -> Stream | None:
+        return in_one_unit(self.run).streams.get("primary")
 
     @cached_property
     def about(self) -> RunMetadata:

@@ -11,6 +11,7 @@ from .measurement import EV, Measurement, signal_role
 from .points import points_of
 from .run import Run, Stream, configuration_of
 from .spectrum import Spectrum
+from .units import in_one_unit
 
 __all__ = ["merge", "sweep_numbers"]
 
@@ -49,7 +50,7 @@ def merge(
     sweep : int, optional
         Number of a sweep, from 0: its points only.
     """
-    runs = (*earlier, run)
+    runs = tuple(in_one_unit(one, like=run) for one in (*earlier, run))
     points = points_of(runs, what.contract)
     if sweep is not None and what.contract is not None:
         points = points.where(points.number // what.contract.points_per_sweep == sweep)

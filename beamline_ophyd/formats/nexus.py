@@ -41,6 +41,7 @@ from .nxxas import Absorption
 from .optional import OptionalParts
 from .run import Run
 from .tree import Group
+from .units import in_one_unit
 
 __all__ = ["nexus_tree"]
 
@@ -97,11 +98,12 @@ def nexus_tree(
     items |= part.made("users", lambda: users(run.start)) or {}
     if found := part.made("sample", lambda: sample(about.families.get("Sample", {}), run.start)):
         items["sample"] = found
-    instrument = Instrument(run, about, part, links_from)
+    shown = in_one_unit(run, report=report)
+    instrument = Instrument(shown, about, part, links_from)
     items |= _content(
-        run, tuple(earlier), about, mapping, definition, written, instrument, part, sweep
+        shown, tuple(earlier), about, mapping, definition, written, instrument, part, sweep
     )
-    items |= part.made("baseline and monitors", lambda: logs(run)) or {}
+    items |= part.made("baseline and monitors", lambda: logs(shown)) or {}
     families: dict[str, Any] = {}
     for family, values in about.families.items():
         fields = part.made(f"xdi/{family}", lambda values=values: fields_of(values, _XDI_UNITS))
@@ -178,8 +180,9 @@ def _as_sweep(
     ended, began = (np.asarray(t)[np.isfinite(t)] for t in (ended, began))
     start, stop = {**run.start, "title": title}, run.stop
     if len(began) and len(ended):
-        start["time"] = float(began.min())
-        stop = None if stop is None else {**stop, "time": float(ended.max())}
+        # In the order in which they came: the clock may have been set back meanwhile.
+        start["time"] = float(began[0])
+        stop = None if stop is None else {**stop, "time": float(ended[-1])}
     return replace(run, start=start, stop=stop)
 
 

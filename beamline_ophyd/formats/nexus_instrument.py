@@ -12,7 +12,7 @@ from beamline_ophyd.metadata import RunMetadata
 
 from .external import ExternalData, external_data
 from .nexus_logs import ring_current
-from .nexus_parts import ENTRY, fields_of, number, text, texts, unique_names
+from .nexus_parts import ENTRY, fields_of, number, shown_column, text, texts, unique_names
 from .optional import OptionalParts
 from .run import Run
 from .tree import ExternalLink, Field, Group, Link
@@ -75,7 +75,11 @@ class Instrument:
         names = unique_names(stream.columns)
         return {
             names[key]: Group(
-                "NXpositioner", {"name": text(key), "value": Link(f"{_READINGS}/{names[key]}")}
+                "NXpositioner",
+                {
+                    "name": text(key),
+                    "value": shown_column(stream, key, f"{_READINGS}/{names[key]}"),
+                },
             )
             for key in stream.scalars
             if key in keys
@@ -111,9 +115,9 @@ class Instrument:
 
     def _arrays(self, key: str, column: str, merged: np.ndarray | None) -> Field | Link:
         """Every reading where it stands already, unless the merge made others of them."""
-        readings = self.run.streams["primary"].columns[key]
-        if merged is None or np.array_equal(merged, readings, equal_nan=True):
-            return Link(f"{_READINGS}/{column}")
+        stream = self.run.streams["primary"]
+        if merged is None or np.array_equal(merged, stream.columns[key], equal_nan=True):
+            return shown_column(stream, key, f"{_READINGS}/{column}")
         return number(merged, self.units(key), grows=True)
 
     def named(self) -> dict[str, Field]:

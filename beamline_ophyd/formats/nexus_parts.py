@@ -12,7 +12,8 @@ import numpy as np
 from .journal import dumps
 from .names import safe_nexus_name
 from .run import Run, Stream
-from .tree import Field, Group
+from .tree import Field, Group, Link
+from .units import units_told
 
 __all__ = [
     "DISTRIBUTION",
@@ -27,6 +28,7 @@ __all__ = [
     "number",
     "program_version",
     "sample",
+    "shown_column",
     "text",
     "texts",
     "unique_names",
@@ -79,6 +81,13 @@ def _clean(value: Any) -> str:
 def number(value: Any, units: str, **options: Any) -> Field:
     """A number or array of them with its units; dimensionless is the empty unit."""
     return Field(value, {"units": _clean(units)}, **options)
+
+
+def shown_column(stream: Stream, key: str, place: str) -> Field | Link:
+    """A link to the place of a column among the events, or what it is in one unit."""
+    if key in stream.converted:
+        return number(stream.columns[key], stream.units(key) or "", grows=True)
+    return Link(place)
 
 
 def unique_names(keys: Iterable[str]) -> dict[str, str]:
@@ -143,8 +152,9 @@ def header(run: Run, title: str) -> dict[str, Field | Group]:
         items["start_time"] = text(began)
     if ended := iso_time(stop.get("time")):
         items["end_time"] = text(ended)
-        if began:
-            items["duration"] = number(max(0, round(stop["time"] - start["time"])), "s")
+        # Where the clock was set back meanwhile, nobody knows how long it took.
+        if began and (duration := round(stop["time"] - start["time"])) >= 0:
+            items["duration"] = number(duration, "s")
     items["entry_identifier_uuid"] = text(run.uid)
     if start.get("scan_id") is not None:
         items["entry_identifier"] = text(start["scan_id"])
@@ -237,22 +247,23 @@ def bluesky_collection(run: Run, unfinished: tuple[str, str], sweep: int | None 
         ),
     }  # fmt: skip
     names = unique_names(run.streams)
-    streams = {names[name]: _stream(stream) for name, stream in run.streams.items()}
+    streams = {names[name]: _stream(run, stream) for name, stream in run.streams.items()}
     return Group("NXcollection", {**items, "streams": Group("NXcollection", streams)})
 
 
-def _stream(stream: Stream) -> Group:
+def _stream(run: Run, stream: Stream) -> Group:
     def events(value: np.ndarray, attrs: Mapping[str, Any] | None = None) -> Field:
         return Field(value, attrs or {}, grows=True, append_only=True)
 
     names = unique_names(stream.columns)
-    data, stamps = {}, {}
+    data, stamps, told = {}, {}, units_told(run, stream.name)
     for key, values in stream.columns.items():
         attrs: dict[str, Any] = {}
         if key in stream.json_columns:
             attrs |= JSON
         elif values.dtype.kind in "biuf":
-            attrs["units"] = _clean(stream.units(key) or "")
+            # Where the unit changes, all of them: `descriptor` tells which is whose.
+            attrs["units"] = _clean(", ".join(told.get(key, [])))
         data[names[key]] = events(values, attrs)
         # Here, for validators refuse attributes that they do not know where readings are
         # linked to from the instrument.

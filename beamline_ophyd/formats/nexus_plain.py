@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from .nexus_parts import unique_names
+from .nexus_parts import shown_column, unique_names
 from .run import Run, Stream
-from .tree import Group, Link
+from .tree import Group
 
 __all__ = ["hinted_keys", "plain_data"]
 
@@ -37,7 +37,10 @@ def plain_data(run: Run, entry: str) -> Group | None:
         return None
     where = f"/{entry}/bluesky/streams/{unique_names(run.streams)[stream.name]}"
     names = unique_names(stream.columns)
-    items = {names[key]: Link(f"{where}/data/{names[key]}") for key in (*axes, *signals)}
+    items = {
+        names[key]: shown_column(stream, key, f"{where}/data/{names[key]}")
+        for key in (*axes, *signals)
+    }
     attrs: dict[str, Any] = {"signal": names[signals[0]]}
     if len(signals) > 1:
         attrs["auxiliary_signals"] = [names[key] for key in signals[1:]]

@@ -47,6 +47,8 @@ class Stream:
     uids : ndarray of str
     descriptor : ndarray of int
         Index into the run's descriptors, for each event.
+    converted : frozenset of str
+        Columns that are not as they were read, but in one unit throughout.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Stream:
     time: np.ndarray
     uids: np.ndarray
     descriptor: np.ndarray
+    converted: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(self.seq_num)

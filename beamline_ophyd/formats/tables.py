@@ -13,6 +13,7 @@ from .measurement import read_metadata
 from .nexus_parts import DISTRIBUTION, program_version
 from .run import Run
 from .spectrum import Spectrum
+from .units import in_one_unit
 from .xdi_dictionary import item_text, safe_word
 
 if TYPE_CHECKING:
@@ -110,14 +111,14 @@ _EVENT = ("seq_num", "time")
 
 
 def events_table(run: Run, stream: str = "primary") -> Table:
-    """Every event of a stream as it was read, with its number and time.
+    """Every event of a stream, each column in one unit, with its number and time.
 
     Raises
     ------
     ValueError
         When the run has no such stream; names those that it has.
     """
-    found = run.streams.get(stream)
+    found = in_one_unit(run).streams.get(stream)
     if found is None:
         have = ", ".join(run.streams) or "none"
         raise ValueError(f"run {run.uid} has no stream {stream!r}; it has {have}")

@@ -344,6 +344,32 @@ def test_strings_enums_arrays_and_nan(make_writer):
     assert dumps(back) == dumps(expected)
 
 
+@pytest.mark.parametrize("step", [-3600.0, 3600.0, -1e9])
+def test_clock_that_is_set_in_mid_run(make_writer, xafs_documents, step):
+    expected = ScanData.from_documents(xafs_documents(6, 2))
+    documents = xafs_documents(6, 2)
+    for name, doc in documents[2 + 4 :]:
+        doc["time"] += step
+        if name == "event":
+            doc["timestamps"] = {key: stamp + step for key, stamp in doc["timestamps"].items()}
+    writer = make_writer(repeats="entries")
+    assert send(writer, documents)
+    assert writer.problems == []
+    (path,) = writer.files.values()
+    assert validate_file(path) == []
+    back = ScanData.from_nexus(path)
+    assert list(back.run.documents()) == documents
+    np.testing.assert_array_equal(back.mu()[0], expected.mu()[0])
+    with opened(path) as file:
+        # How long it took nobody knows, if the clock says that it ended before it began.
+        for entry, seconds in (("entry", 77), ("entry_sweep_1", 4), ("entry_sweep_2", 4)):
+            steps = step if entry != "entry_sweep_2" else 0.0
+            if seconds + steps < 0:
+                assert "duration" not in file[entry]
+            else:
+                assert file[entry]["duration"][()] == pytest.approx(seconds + steps, abs=1)
+
+
 @pytest.mark.parametrize("last", [None, 3, "a\0"])
 def test_column_that_changes_its_type_in_mid_run(make_writer, tmp_path, last):
     writer = make_writer()
