@@ -22,10 +22,10 @@ _HOST = "127.0.0.2"
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path, *, password: str = "") -> Iterator[int]:
+def redis_server(folder: Path, *, password: str = "", port: int = 0) -> Iterator[int]:
     """A Redis that keeps nothing on disk: its port."""
     program = system_program("redis-server")
-    (port,) = free_ports(1)
+    port = port or free_ports(1)[0]
     settings = f'port {port}\nbind 127.0.0.1\nsave ""\ndir "{folder}"\n'
     if password:
         settings += f"requirepass {password}\n"

@@ -6,6 +6,8 @@ have in common: what was measured is in Tiled.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Annotated, Any
 
@@ -13,6 +15,8 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response, Securi
 from redis.asyncio import Redis
 from tiled.server.authentication import check_scopes, move_api_key
 from tiled.server.dependencies import get_root_tree
+
+from ._streaming import AWAY
 
 __all__ = ["router"]
 
@@ -55,18 +59,28 @@ class _Newest:
 
     async def put(self, state: bytes) -> None:
         if isinstance(self._redis, Redis):
-            await self._redis.set(_SHARED_KEY, state, ex=_SHARED_S)
+            with _redis_in_words():
+                await self._redis.set(_SHARED_KEY, state, ex=_SHARED_S)
         else:
             _Newest._own = state
 
     async def get(self) -> bytes | None:
         if isinstance(self._redis, Redis):
-            found = await self._redis.get(_SHARED_KEY)
+            with _redis_in_words():
+                found = await self._redis.get(_SHARED_KEY)
             return found.encode() if isinstance(found, str) else found
         return self._own
 
 
 Newest = Annotated[_Newest, Depends()]
+
+
+@contextmanager
+def _redis_in_words() -> Iterator[None]:
+    try:
+        yield
+    except AWAY as error:
+        raise HTTPException(503, f"Redis, which has the newest state, is away: {error}") from error
 
 
 @router.put("/state", status_code=204)

@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,6 +50,8 @@ class Facility:
     def __init__(self, place):
         self.place = place
         self.passwords: list[str] = []
+        self.redis, self.redis_port = contextlib.ExitStack(), 0
+        self.redis_password = secrets.token_hex(16)
         *ports, port = free_ports(3)
         ports = dict(zip("ab", ports, strict=True))
         self.servers = {name: self.server(name, port) for name, port in ports.items()}
@@ -79,6 +82,19 @@ class Facility:
     @property
     def keys(self):
         return self.a.keys
+
+    def start_redis(self):
+        settings = {"password": self.redis_password, "port": self.redis_port}
+        self.redis_port = self.redis.enter_context(redis_server(self.place, **settings))
+
+    @contextlib.contextmanager
+    def without_redis(self):
+        """It ends, and comes back with nothing of what it had."""
+        self.redis.close()
+        try:
+            yield
+        finally:
+            self.start_redis()
 
     def start(self):
         """Both at once, as after a power failure: the first start makes all tables."""
@@ -112,23 +128,24 @@ def psql(environment, *arguments, **options):
 @pytest.fixture(scope="module")
 def facility(tmp_path_factory):
     place = tmp_path_factory.mktemp("facility")
-    database_password, redis_password = (secrets.token_hex(16) for _ in range(2))
+    database_password = secrets.token_hex(16)
+    facility = Facility(place)
     with contextlib.ExitStack() as stack:
         admin = stack.enter_context(postgresql())
         psql(admin, f"--file={FACILITY / 'databases.sql'}")
         word = f"ALTER ROLE beamline PASSWORD '{database_password}'"
         psql(admin, input=word, text=True)
-        redis = stack.enter_context(redis_server(place, password=redis_password))
+        stack.callback(facility.redis.close)
+        facility.start_redis()
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in {
             **admin,
             "PGUSER": "beamline",
             "PGPASSWORD": database_password,
-            "BEAMLINE_REDIS": f"redis://:{redis_password}@127.0.0.1:{redis}/0",
+            "BEAMLINE_REDIS": f"redis://:{facility.redis_password}@127.0.0.1:{facility.redis_port}/0",
         }.items():
             environment.setenv(name, value)
-        facility = Facility(place)
-        facility.passwords += [database_password, redis_password]
+        facility.passwords += [database_password, facility.redis_password]
         stack.callback(facility.stop)
         facility.start()
         stack.enter_context(haproxy(FACILITY / "haproxy.cfg", **facility.addresses))
@@ -274,6 +291,54 @@ def test_a_server_that_is_killed_in_mid_scan_is_not_missed(facility, publish, ca
         assert client.runs[uid].primary.read()["counter"].to_numpy().tolist() == [
             2 * place for place in places
         ]
+
+
+def said(server, word):
+    return server.folder.log.read_text().count(word)
+
+
+def test_without_redis_a_scan_is_kept_and_followed(facility, publish, xafs_documents):
+    """As `docs/how-to/grow-past-one-machine.md` says."""
+    documents = xafs_documents(points=12, uid="without-redis")
+    journal, publisher = publish(facility, facility.a.uri)
+    with facility.read(facility.b.uri) as reader, contextlib.ExitStack() as outage:
+        follower = None
+        for name, doc in documents:
+            journal(name, doc)
+            publisher(name, doc)
+            number = doc.get("seq_num")
+            if number == 1:
+                assert publisher.wait(DEADLINE_S)
+                follower = Follower(facility, facility.b.uri, "without-redis")
+            if number in (4, 8, 12):
+                assert follower is not None
+                follower.until(number)
+            if number == 4:
+                outage.enter_context(facility.without_redis())
+            if number == 8:
+                # They came from the database, and the newest state is missed in words.
+                assert len(reader.runs["without-redis"].primary.read()["time"]) == 8
+                answer = get(facility.b, "watch/state")
+                assert answer.status_code == 503
+                assert "Redis, which has the newest state, is away" in answer.text
+                outage.close()
+        assert publisher.wait(DEADLINE_S)
+        assert publisher.problems == []
+        assert publisher.published == ("without-redis",)
+        assert follower is not None
+        follower.join()
+        energy = [doc["data"]["mono_energy"] for name, doc in documents if name == "event"]
+        read = reader.runs["without-redis"].primary.read()["mono_energy"]
+        assert read.to_numpy().tolist() == energy
+    assert said(facility.a, "Redis cannot be used") == 1
+    deadline = time.monotonic() + DEADLINE_S
+    with connect(facility.a.uri, facility.keys.writer) as client:
+        rows = pyarrow.table({"x": [1.0]})
+        table = client.files.create_appendable_table(schema=rows.schema, key="after redis")
+        while not said(facility.a, "Redis can be used again"):
+            assert time.monotonic() < deadline
+            table.append_partition(0, rows)
+    assert said(facility.a, "Traceback") == 0
 
 
 def test_files_are_moved_as_the_page_says(facility, xafs_documents, tmp_path, monkeypatch):
