@@ -349,7 +349,7 @@ def test_the_facilitys_profile_opens_in_ipython(ioc, tmp_path):
     shutil.copytree(PROFILE, profile)
     code = (
         "RE(xanes_of_all_edges([i0, it], mono.energy, ['Fe-K']));"
-        "print(RE.md['Facility']['name'], session.wait(), session.problems()); session.close()"
+        "print(RE.md['Facility']['name'], session.wait(120), session.problems()); session.close()"
     )
     result = subprocess.run(
         [sys.executable, "-m", "IPython", "--profile-dir", profile, "-c", code],
@@ -369,7 +369,7 @@ def test_the_facilitys_profile_opens_in_ipython(ioc, tmp_path):
 def test_up_starts_all_of_it_and_leaves_nothing_behind(beamline, tmp_path):
     code = (
         "import json; uid, = RE(xafs_scan([i0, it], mono.energy, 'Fe-K', bounds=[-10, 10], "
-        "steps=[2], times=[0.1])); session.wait(); from beamline_ophyd.serving import connect; "
+        "steps=[2], times=[0.1])); session.wait(120); from beamline_ophyd.serving import connect; "
         f"c = connect(folder={str(tmp_path / 'tiled')!r}); "
         "print(json.dumps([len(c.runs[uid].mu()), session.publisher.published == (uid,)]))"
     )
