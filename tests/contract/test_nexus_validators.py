@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+from beamline_ophyd import NeXusWriter, ScanData
 from beamline_ophyd.callbacks import NXxasWriter
-from beamline_ophyd.formats.validate import application_problems
+from beamline_ophyd.formats.validate import application_problems, validate_file
+from beamline_ophyd.repair import repair_file
 
 from ..runs import with_dark, with_spectra
 
@@ -109,6 +112,53 @@ def test_nxvalidate_finds_what_is_broken(broken):
     assert "Total number of errors: 0" not in said
     assert "energy" in said
     assert any("monochromator/energy" in p.where for p in application_problems(broken))
+
+
+def written_from_arrays(documents, folder):
+    columns = ScanData.from_documents(documents).columns
+    with NeXusWriter(folder / "arrays.nxs") as file:
+        file.add_metadata({"Element": {"symbol": "Fe", "edge": "K"}, "Sample": {"name": "foil"}})
+        file.write_scan(
+            {"energy": columns["mono_energy"], "i0": columns["I0"], "itrans": columns["It"]}
+        )
+    return folder / "arrays.nxs"
+
+
+def repaired(documents, folder):
+    path = ScanData.from_documents(documents).to_nexus(folder / "damaged.nxs")
+    with h5py.File(path, "a") as file:
+        del file.attrs["default"]
+    return repair_file(path).path
+
+
+def of_two_units(documents, folder):
+    """I0 in A, and in nA from the eighth event on."""
+    anew = deepcopy(documents[1])
+    anew[1]["uid"] += "-2"
+    for (_, descriptor), unit in ((documents[1], "A"), (anew, "nA")):
+        descriptor["data_keys"]["I0"]["units"] = unit
+    for _, event in documents[9:-1]:
+        event["descriptor"] = anew[1]["uid"]
+    return ScanData.from_documents([*documents[:9], anew, *documents[9:]]).to_nexus(
+        folder / "units.nxs"
+    )
+
+
+def of_a_clock_set_back(documents, folder):
+    for _, doc in documents[6:]:
+        doc["time"] -= 3600.0
+    return ScanData.from_documents(documents).to_nexus(folder / "clock.nxs")
+
+
+@pytest.mark.parametrize("made", [written_from_arrays, repaired, of_two_units, of_a_clock_set_back])
+def test_validators_on_files_of_other_origin(made, xafs_documents, tmp_path):
+    path = made(xafs_documents(), tmp_path)
+    assert validate_file(path) == []
+    said = output("nxvalidate", "--warning", str(path))
+    assert "Total number of warnings: 0" in said, said
+    assert "Total number of errors: 0" in said, said
+    said = output("pynx", "validate", str(path))
+    assert "is valid according to the `NXxas` application definition" in said, said
 
 
 def test_pynxtools(file):

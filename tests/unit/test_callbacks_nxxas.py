@@ -344,6 +344,91 @@ def test_strings_enums_arrays_and_nan(make_writer):
     assert dumps(back) == dumps(expected)
 
 
+ODD_READINGS = {
+    "open": ("boolean", [], [True, False, True]),
+    "range": ("integer", [], [2, 0, 1]),  # an enum by its number, with its words beside it
+    "found": ("array", [None], [[1.0, 2.0], [], [3.0, 4.0, 5.0]]),
+    "rows": ("array", [2, None], [[[1, 2], [3]], [[4], [5]], [[], []]]),
+    "names": ("array", [2], [["a", "b"], ["c", "µ"], ["", "d"]]),
+    "huge": ("integer", [], [2**63 - 1, -(2**63), 0]),
+}
+
+
+def test_booleans_enums_and_arrays_of_any_shape(make_writer):
+    keys = {
+        key: {"source": "x", "dtype": dtype, "shape": shape}
+        for key, (dtype, shape, _) in ODD_READINGS.items()
+    }
+    keys["range"] |= {"choices": ["1 nA/V", "10 nA/V", "100 nA/V"]}
+    documents = [
+        ("start", {"uid": "r", "time": 0.0}),
+        ("descriptor", {"uid": "d", "run_start": "r", "name": "primary", "data_keys": keys}),
+    ]
+    for row in range(3):
+        data = {key: values[row] for key, (_, _, values) in ODD_READINGS.items()}
+        event = {"uid": f"e{row}", "descriptor": "d", "seq_num": row + 1, "time": float(row)}
+        documents.append(("event", event | {"data": data, "timestamps": dict.fromkeys(data, 0.0)}))
+    documents.append(
+        ("stop", {"uid": "s", "run_start": "r", "time": 3.0, "exit_status": "success"})
+    )
+    writer = make_writer()
+    for item in documents:
+        assert send(writer, [item])  # on disk one by one: types and shapes come up on the way
+    assert writer.problems == []
+    path = writer.files["r"]
+    assert validate_file(path) == []
+    back = [doc for name, doc in ScanData.from_nexus(path).run.documents() if name == "event"]
+    for key, (_, _, values) in ODD_READINGS.items():
+        found = [event["data"][key] for event in back]
+        assert found == values, key
+        assert [type(value) for value in found] == [type(value) for value in values], key
+    with opened(path) as file:
+        data = file["entry/bluesky/streams/primary/data"]
+        assert data["open"].dtype == bool
+        assert data["huge"][()].tolist() == ODD_READINGS["huge"][2]
+        # What has no one shape stands as text that says so.
+        assert {key for key in data if "encoding" in data[key].attrs} == {"found", "rows", "names"}
+
+
+@pytest.mark.slow("a million points")
+def test_a_million_points_as_event_pages(make_writer, tmp_path):
+    points, rows = 1_000_000, 50_000
+    random = np.random.default_rng(1)
+    columns = {
+        "energy": np.linspace(7000.0, 8000.0, points),
+        "I0": random.normal(1e6, 1e3, points),
+        "It": random.normal(5e5, 1e3, points),
+    }
+    keys = {key: {"source": "x", "dtype": "number", "shape": []} for key in columns}
+    keys["energy"]["units"] = "eV"
+    writer = make_writer(mapping={"energy": "energy", "i0": "I0", "itrans": "It"})
+    writer("start", {"uid": "r", "time": 0.0, "num_points": points})
+    writer(
+        "descriptor",
+        {"uid": "d", "run_start": "r", "name": "primary", "time": 0.0, "data_keys": keys},
+    )
+    for first in range(0, points, rows):
+        numbers = range(first, first + rows)
+        times = [1e-4 * number for number in numbers]
+        page = {"descriptor": "d", "seq_num": [number + 1 for number in numbers], "time": times}
+        page |= {"uid": [f"e{number}" for number in numbers], "filled": {}}
+        page["data"] = {key: column[first : first + rows] for key, column in columns.items()}
+        writer("event_page", page | {"timestamps": dict.fromkeys(columns, times)})
+    writer("stop", {"uid": "s", "run_start": "r", "time": 100.0, "exit_status": "success"})
+    assert writer.close(10 * DEADLINE_S)
+    assert writer.problems == []
+    with opened(writer.files["r"]) as file:
+        assert file["entry/bluesky/points_taken"][()] == points
+        assert file["entry/energy"][()].tobytes() == columns["energy"].tobytes()
+        expected = np.log(columns["I0"] / columns["It"])
+        assert file["entry/intensity"][()].tobytes() == expected.tobytes()
+        events = file["entry/bluesky/streams/primary"]
+        assert events["seq_num"][[0, points - 1]].tolist() == [1, points]
+        assert events["uid"].asstr()[points - 1] == f"e{points - 1}"
+        for key, column in columns.items():
+            assert events[f"data/{key}"][()].tobytes() == column.tobytes()
+
+
 @pytest.mark.parametrize("step", [-3600.0, 3600.0, -1e9])
 def test_clock_that_is_set_in_mid_run(make_writer, xafs_documents, step):
     expected = ScanData.from_documents(xafs_documents(6, 2))

@@ -341,6 +341,8 @@ ODD = {
     "hints as lists": odd_descriptor(hints={"I0": ["I0"]}),
     "stamp that is none": odd_event(timestamps={"I0": None, "It": "noon"}),
     "time that is none": odd_event(time=None),
+    "key that is missing": lambda documents: documents[5][1]["data"].pop("Ir"),
+    "stamp that is missing": lambda documents: documents[5][1]["timestamps"].pop("Ir"),
 }
 
 

@@ -112,6 +112,24 @@ def test_images_in_another_file_are_named_and_linked_where_wanted(xafs_documents
     assert "images.h5: not there" in str(problem)
 
 
+def test_images_behind_a_virtual_dataset(xafs_documents, tmp_path):
+    images = np.arange(12 * 16.0).reshape(12, 4, 4)
+    layout = h5py.VirtualLayout(images.shape, images.dtype)
+    for number in range(2):  # as detectors write it: a file for each half of the frames
+        with h5py.File(tmp_path / f"raw_{number}.h5", "w") as file:
+            file["frames"] = images[6 * number : 6 * number + 6]
+        source = h5py.VirtualSource(f"raw_{number}.h5", "frames", (6, 4, 4))
+        layout[6 * number : 6 * number + 6] = source
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        file.create_virtual_dataset("images", layout)
+    documents = with_images(xafs_documents(), tmp_path / "images.h5", "stream")
+    path = written(documents, tmp_path, external_links=True)
+    assert validate_file(path) == []
+    with opened(path) as file:
+        np.testing.assert_array_equal(file["entry/instrument/camera/data"], images)
+    assert ScanData.from_nexus(path) == ScanData.from_documents(documents)
+
+
 @pytest.mark.parametrize("form", ["stream", "datum"])
 def test_link_is_relative_so_that_both_can_be_moved(xafs_documents, tmp_path, form):
     for name in ("files", "images"):
