@@ -79,7 +79,7 @@ class TiledServer:
         host: str = "127.0.0.1",
         port: int = 0,
         public: bool = False,
-        timeout: float = 60.0,
+        timeout: float = 120.0,
     ) -> None:
         self.folder = DataFolder.at(folder, files, name)
         self.config = None if config is None else Path(config).expanduser().resolve()

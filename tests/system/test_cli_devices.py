@@ -36,7 +36,7 @@ def own_file(tmp_path, ioc):
 
 
 def test_devices_are_listed_and_all_connected(run, ioc):
-    result = run("devices", "--prefix", ioc.prefix, "--json")
+    result = run("devices", "--prefix", ioc.prefix, "--timeout", "30", "--json")
     assert result.exit_code == 0, result.stderr
     rows = {row["device"]: row for row in json.loads(result.stdout)}
     assert {"mono", "chambers", "shutter", "stage", "ring", "simulation"} <= set(rows)
@@ -65,7 +65,7 @@ def test_a_beamline_that_is_away_is_an_error(run, ioc):
 def test_status_tells_what_the_beamline_reads(run, ioc, side, own_file):
     side.put("SHUTTER:CMD", 1)
     side.put("MONO:ENERGY", 7112.0)
-    result = run("status", "--prefix", ioc.prefix, "--json")
+    result = run("status", "--prefix", ioc.prefix, "--timeout", "30", "--json")
     assert result.exit_code == 0, result.stderr
     said = json.loads(result.stdout)
     assert said["not_connected"] == []

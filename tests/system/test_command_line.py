@@ -52,7 +52,7 @@ def doctor(beamline, *options, **environment):
 @pytest.mark.slow("processes that load all there is")
 def test_the_doctor_finds_a_beamline_well(beamline, ioc, tmp_path):
     with TiledServer(tmp_path / "tiled") as server:
-        status, found = doctor(beamline, "--folder", tmp_path)
+        status, found = doctor(beamline, "--folder", tmp_path, "--timeout", "30")
         assert status == 0, found
         assert {each["state"] for each in found.values()} == {"ok"}
         assert f"at {server.uri}, with 0 runs" in found["Tiled"]["found"]
