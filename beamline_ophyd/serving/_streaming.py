@@ -12,7 +12,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.exceptions import RedisError
-from tiled.server.streaming import RedisStreamingDatastore, register_datastore
+from tiled.server.streaming import (
+    RedisStreamingDatastore,
+    register_datastore,
+)
 
 __all__ = ["AWAY", "do_without_redis"]
 
@@ -31,38 +34,41 @@ def do_without_redis() -> None:
     register_datastore("redis")(_DispensableRedis)
 
 
-class _DispensableRedis(RedisStreamingDatastore):
+class _DispensableRedis:
     """Tiled's use of Redis, left alone for a while after it has failed."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        super().__init__(settings)
+        self._redis: Any = RedisStreamingDatastore(settings)
+        self.client: Any = self._redis.client
         self._away = False
         self._look_again = 0.0
 
     async def incr_seq(self, node_id: str) -> int:
         """The number of the next message; 0 where there will be none."""
-        return await self._tried(super().incr_seq, node_id) or 0
+        return await self._tried(self._redis.incr_seq, node_id) or 0
 
     async def set(
         self, node_id: str, sequence: int, metadata: Any, payload: bytes | None = None
     ) -> None:
         """Tell a message to those who follow."""
         if sequence:
-            await self._tried(super().set, node_id, sequence, metadata, payload)
+            await self._tried(self._redis.set, node_id, sequence, metadata, payload)
 
     async def get(self, key: str, *fields: str) -> Any:
         """What was told, for one who follows."""
-        found = await super().get(key, *fields)
+        found = await self._redis.get(key, *fields)
         self._note_back()
         return found
 
     async def close(self, node_id: str) -> None:
         """Tell those who follow that no more will come."""
-        await self._tried(super().close, node_id)
+        await self._tried(self._redis.close, node_id)
 
-    def make_ws_handler(self, websocket: Any, *about: Any) -> Any:
+    def make_ws_handler(
+        self, websocket: Any, formatter: Any, uri: Any, node_id: Any, schema: Any
+    ) -> Any:
         """Return what follows a node for one client, and sends it away when Redis goes."""
-        handler = super().make_ws_handler(websocket, *about)
+        handler = self._redis.make_ws_handler(websocket, formatter, uri, node_id, schema)
 
         async def patient(*arguments: Any, **options: Any) -> None:
             try:
