@@ -37,6 +37,7 @@ from beamline_ophyd.callbacks import (
 from beamline_ophyd.callbacks.retention import JournalPruning, whole_elsewhere
 from beamline_ophyd.console import tell_errors_briefly
 from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
+from beamline_ophyd.formats.journal import unfinished_run
 from beamline_ophyd.formats.problems import make_writable
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
 from beamline_ophyd.serving import DataFolder
@@ -303,6 +304,7 @@ def start(
         group_readable=kept.journal.group_readable,
         leave_out=kept.journal.leave_out,
     )
+    left = unfinished_run(journal.folder)
     beamline = load_beamline(devices, P=prefix)
     simulator = Path(devices) == SIMULATOR
     name = prefix.rstrip(":") if simulator else Path(devices).stem
@@ -327,6 +329,9 @@ def start(
         if occupancy is not None:
             occupancy.release()
         raise
+    if left is not None and occupancy is not None:
+        words = "the last run has no end; go on with resume=%r, or see `beamline repair`"
+        logger.warning(words, str(left))
     if missing:
         logger.warning("not connected, and so not in this session: %s", ", ".join(sorted(missing)))
 
@@ -487,7 +492,8 @@ def _running(served: DataFolder) -> tuple[str, str] | None:
     if state is None:
         logger.warning(
             "no Tiled server runs over %s: runs go to the journal and to files only; "
-            "start one with `beamline tiled`",
+            "start one with `beamline tiled --folder %s`",
+            served.root,
             served.root,
         )
         return None

@@ -38,7 +38,11 @@ Folder = Annotated[
 ]
 Uri = Annotated[str | None, typer.Option(help="Address of another Tiled server.")]
 Journals = Annotated[
-    Path | None, typer.Option(help="Folder of journals.", show_default="FOLDER/../journal")
+    Path | None,
+    typer.Option(
+        help="Folder of journals.",
+        show_default="FOLDER/../journal, and that of the folder that the file lies in",
+    ),
 ]
 Roles = Annotated[
     list[str] | None,
@@ -290,7 +294,9 @@ def repair(
     from beamline_ophyd.repair import repair_file
     from beamline_ophyd.serving.lookup import journal_folder
 
-    done = repair_file(file, journals or [journal_folder(folder)])
+    # A file in a data folder's `files` has its journals there, whichever folder is the default.
+    around = [folder] if folder is not None else [None, file.absolute().parent.parent]
+    done = repair_file(file, journals or [journal_folder(place) for place in around])
     if done.kept is None:
         say(f"{file}: {'whole' if done.sweeps else 'nothing to repair'}, {done.points} points")
     else:

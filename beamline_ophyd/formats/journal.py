@@ -42,7 +42,11 @@ __all__ = [
     "iter_journal",
     "loads",
     "read_journal",
+    "unfinished_run",
 ]
+
+LAST_BYTES = 2**16
+"""More than a stop document takes."""
 
 
 _AS_THEY_ARE = frozenset({str, int, bool, type(None)})
@@ -133,6 +137,24 @@ def read_journal(path: str | Path) -> JournalContents:
             open_runs.discard(doc.get("run_start"))
     complete = bool(documents) and not open_runs and not damaged
     return JournalContents(tuple(documents), complete, tuple(damaged))
+
+
+def unfinished_run(folder: str | Path) -> Path | None:
+    """The latest journal of a folder, where its process ended before its run did; else None."""
+    try:
+        kept = sorted(Path(folder).glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+        if not kept:
+            return None
+        with kept[-1].open("rb") as file:
+            file.seek(max(0, kept[-1].stat().st_size - LAST_BYTES))
+            last = file.read().splitlines()[-1:]
+    except OSError:  # somebody else's, or removed just now
+        return None
+    try:
+        ended = bool(last) and decode_line(last[0])[0] == "stop"
+    except (ValueError, TypeError, KeyError):  # cut short
+        ended = False
+    return None if ended else kept[-1]
 
 
 def _encode(value: Any) -> Any:

@@ -120,7 +120,9 @@ class DataFolder:
         files: str | Path | None = None,
         name: str | None = None,
     ) -> "DataFolder":
-        """Return the paths for a data folder, resolved, without touching the disk.
+        """Return the paths for a data folder, resolved; nothing is made.
+
+        The folder of a session will do too: its server's is ``tiled`` in it.
 
         Raises
         ------
@@ -132,6 +134,8 @@ class DataFolder:
                 f"a server cannot be called {name!r}; allowed are up to 40 letters, digits, - and _"
             )
         base = Path(root).expanduser().resolve() if root is not None else default_folder().resolve()
+        if (base / "tiled").is_dir() and not (base / "config").is_dir():
+            base = base / "tiled"
         nexus = Path(files).expanduser().resolve() if files is not None else base / "files"
         return cls(base, nexus, name or "")
 

@@ -25,6 +25,8 @@ from beamline_ophyd.plans import xafs_scan
 from beamline_ophyd.serving import DataFolder
 from beamline_ophyd.session import start
 
+from ..runs import of
+
 SHORT = {"bounds": [-20, 0, 30], "steps": [5, 2], "times": [0.2, 0.2]}
 
 
@@ -226,6 +228,24 @@ def test_a_scan_passes_after_one_aborted_in_a_long_count(begin, side):
     data = ScanData.from_journal(session.journal.path(uid))
     assert len(data.energy) == len(energy_grid("Fe-K", **SHORT))
     assert side.get("SHUTTER:STATUS") == 0
+
+
+def test_a_run_that_has_no_end_is_told_of_and_can_be_continued(begin, caplog):
+    session = begin()
+    (uid,) = scan(session)
+    journal = session.journal.path(uid)
+    session.close()
+    assert "has no end" not in caplog.text
+    # What a process leaves that was killed after a few points.
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(keepends=True)[:9]))
+    kept = len(ScanData.from_journal(journal).energy)
+    assert 0 < kept < len(energy_grid("Fe-K", **SHORT))
+    session = begin()
+    assert f"the last run has no end; go on with resume={str(journal)!r}" in caplog.text
+    (again,) = scan(session, resume=str(journal), bounds=None, steps=None, times=None)
+    measured = [len(of(read_journal(p).documents, "event", "primary")) for p in
+                (journal, session.journal.path(again))]  # fmt: skip
+    assert measured == [kept, len(energy_grid("Fe-K", **SHORT)) - kept]
 
 
 def test_scan_ids_go_on_counting(begin):

@@ -1,6 +1,7 @@
 import datetime as dt
 import enum
 import json
+import os
 import struct
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from beamline_ophyd.formats.journal import dumps, encode_line, loads, read_journal
+from beamline_ophyd.formats.journal import dumps, encode_line, loads, read_journal, unfinished_run
 
 plain = st.recursive(
     st.none()
@@ -165,6 +166,19 @@ def test_run_without_stop_is_not_complete(journal_file):
     contents = read_journal(journal_file)
     assert not contents.complete
     assert contents.damaged == ()
+
+
+def test_the_latest_run_is_known_to_have_no_end(journal_file, tmp_path):
+    assert unfinished_run(tmp_path / "none") is None
+    assert unfinished_run(tmp_path) is None
+    whole = journal_file.read_bytes()
+    for left in (whole[:-9], whole.splitlines(keepends=True)[0], b""):
+        journal_file.write_bytes(left)
+        assert unfinished_run(tmp_path) == journal_file
+    later = tmp_path / "later.jsonl"
+    later.write_bytes(whole)
+    os.utime(journal_file, (1, 1))
+    assert unfinished_run(tmp_path) is None
 
 
 def test_empty_file_is_not_complete(tmp_path):

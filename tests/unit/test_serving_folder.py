@@ -170,6 +170,15 @@ def test_a_server_is_found_by_its_folder(folder, announce):
     assert find_server("http://other", None, root, write=True) == ("http://other", keys.writer)
 
 
+def test_the_folder_of_a_session_leads_to_its_servers(tmp_path):
+    (tmp_path / "tiled").mkdir()
+    assert DataFolder.at(tmp_path).root == tmp_path / "tiled"
+    assert DataFolder.at(tmp_path / "tiled").root == tmp_path / "tiled"
+    # A server's folder is what it is, whatever else lies in it.
+    (tmp_path / "config").mkdir()
+    assert DataFolder.at(tmp_path).root == tmp_path
+
+
 def test_a_server_that_was_killed_does_not_run(folder, lock):
     folder.prepare()
     folder.state.write_text(json.dumps({"uri": "http://127.0.0.1:5000", "pid": 1}))
