@@ -12,14 +12,16 @@ from pathlib import Path
 import epicscorelibs.path.pyepics  # noqa: F401  pyepics uses the library of the other clients
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from beamline_ophyd.simulator import DeviceServer, free_ports
 
 SPEED = 200.0
 
 # The same examples at every run; a machine that is busy for a moment fails none of them.
-settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile(
+    "fixed", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("fixed")
 
 # In one range, so that none of them can be another.

@@ -172,7 +172,9 @@ def runs(draw):
 
 
 @given(documents=runs())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 def test_any_run_comes_back_from_a_file(documents, tmp_path):
     data = ScanData.from_documents(documents)
     back = ScanData.from_nexus(data.to_nexus(tmp_path / "a.nxs", mode="w"))
