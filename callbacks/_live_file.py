@@ -179,8 +179,11 @@ class LiveFile:
         )
         self._tree = tree
         if self._file is None:
+            # Of a run that is over before its first flush the file need not be made to grow.
             self._file = MemoryFile(
-                live=True, compression=self.style.compression, expected_rows=self._expected_rows
+                live=not last,
+                compression=self.style.compression,
+                expected_rows=self._expected_rows,
             )
         try:
             self._file.write(tree)

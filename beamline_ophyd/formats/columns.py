@@ -8,7 +8,7 @@ import numpy as np
 
 from .journal import dumps
 
-__all__ = ["TEXT", "Column"]
+__all__ = ["TEXT", "Column", "Words", "clean"]
 
 TEXT = np.dtype(object)
 """Type of text columns: an array of str objects."""
@@ -129,6 +129,55 @@ class Column:
         self._buffer = grown
 
 
+class Words:
+    """Short texts, such as uids, as bytes of one length: a tenth of the room of str objects.
+
+    Where one of them is not ASCII, all become objects of type str.
+
+    Examples
+    --------
+    >>> words = Words()
+    >>> words.extend(["3f2a", "99c1b"])
+    >>> words.array
+    array([b'3f2a', b'99c1b'], dtype='|S5')
+    """
+
+    def __init__(self) -> None:
+        self._buffer = np.empty(0, dtype="S1")
+        self._size = 0
+
+    @property
+    def array(self) -> np.ndarray:
+        """The texts so far. Later ones do not change it: it is a snapshot."""
+        view = self._buffer[: self._size]
+        view.flags.writeable = False
+        return view
+
+    def extend(self, texts: Sequence[str]) -> None:
+        """Add some texts."""
+        joined = "".join(texts)
+        if self._buffer.dtype == TEXT or not joined.isascii() or "\0" in joined:
+            if self._buffer.dtype != TEXT:
+                self._buffer = _texts(word.decode() for word in self.array)
+            block = _texts(clean(text) for text in texts)
+        else:
+            block = np.array(texts, dtype="S")
+            if block.dtype.itemsize > self._buffer.dtype.itemsize:
+                self._buffer = self._buffer[: self._size].astype(block.dtype)
+        size = self._size + len(block)
+        if size > len(self._buffer):
+            grown = np.empty(max(size, 2 * len(self._buffer)), dtype=self._buffer.dtype)
+            grown[: self._size] = self.array
+            self._buffer = grown
+        self._buffer[self._size : size] = block
+        self._size = size
+
+
+def clean(text: str) -> str:
+    """A text with the characters replaced that HDF5 cannot hold."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
 def _fits(integers: np.ndarray) -> bool:
     large = integers > EXACT_INT
     return not np.any(large if integers.dtype.kind == "u" else large | (integers < -EXACT_INT))
@@ -158,7 +207,7 @@ def _block(values: Sequence[Any] | np.ndarray) -> np.ndarray | None:
     items = [np.nan if v is None else v for v in values]
     try:
         array = np.asarray(items)
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # values of all kinds, which raise of all kinds
         return None
     if array.dtype.kind not in "biuf" or 0 in array.shape[1:]:
         return None

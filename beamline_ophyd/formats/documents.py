@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["DATA_DOCUMENTS", "RunIndex", "rows_in", "without"]
+__all__ = ["DATA_DOCUMENTS", "RunIndex", "as_mapping", "rows_in", "without"]
 
 DATA_DOCUMENTS = frozenset({"event", "event_page", "bulk_events", "datum", "datum_page"})
 """Documents that come once a point, in number without bound; the others frame a run."""
@@ -18,6 +18,11 @@ def rows_in(name: str, doc: Mapping[str, Any]) -> int:
     if name == "bulk_events":
         return max(1, sum(len(events) for events in doc.values()))
     return 1
+
+
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """What a document says somewhere, if that is a mapping; else an empty one."""
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def without(doc: Mapping[str, Any], words: Iterable[str]) -> dict[str, Any]:

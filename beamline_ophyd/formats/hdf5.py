@@ -9,16 +9,17 @@ writer, meets one whole image or the next.
 
 import contextlib
 import os
-import uuid
 from pathlib import Path
 
 import h5py
 
+from .nodes import memory_file
 from .tree import Group, TreeWriter
 
 __all__ = ["MemoryFile", "move_to_free_name", "open_to_read", "replace_file", "write_tree"]
 
-GROWTH_BYTES = 2**20
+GROWTH_BYTES = 4 * 2**20
+"""By which a file in memory grows: less is returned to the system at each end of a file."""
 
 
 class MemoryFile:
@@ -35,10 +36,7 @@ class MemoryFile:
     """
 
     def __init__(self, *, live: bool, compression: int = 4, expected_rows: int = 0) -> None:
-        name = f"{uuid.uuid4()}.h5"
-        self._file = h5py.File(
-            name, "w", driver="core", backing_store=False, block_size=GROWTH_BYTES
-        )
+        self._file = memory_file(GROWTH_BYTES)
         self._tree = TreeWriter(
             self._file, live=live, compression=compression, expected_rows=expected_rows
         )
@@ -54,7 +52,8 @@ class MemoryFile:
 
     def close(self) -> None:
         """Release the memory."""
-        self._file.close()
+        self._tree.close()
+        self._file.id.close()  # h5py's own way looks for open groups, which are closed with it
 
 
 def open_to_read(path: str | Path) -> h5py.File:

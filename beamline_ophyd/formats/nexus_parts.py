@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .columns import clean
 from .journal import dumps
 from .names import safe_nexus_name
 from .run import Run, Stream
@@ -71,16 +72,12 @@ def iso_time(seconds: Any) -> str | None:
 
 def text(value: Any) -> Field:
     """A text field; characters that HDF5 cannot hold are replaced."""
-    return Field(_clean(value))
-
-
-def _clean(value: Any) -> str:
-    return str(value).replace("\0", "\ufffd").encode(errors="replace").decode()
+    return Field(clean(str(value)))
 
 
 def number(value: Any, units: str, **options: Any) -> Field:
     """A number or array of them with its units; dimensionless is the empty unit."""
-    return Field(value, {"units": _clean(units)}, **options)
+    return Field(value, {"units": clean(str(units))}, **options)
 
 
 def shown_column(stream: Stream, key: str, place: str) -> Field | Link:
@@ -263,7 +260,7 @@ def _stream(run: Run, stream: Stream) -> Group:
             attrs |= JSON
         elif values.dtype.kind in "biuf":
             # Where the unit changes, all of them: `descriptor` tells which is whose.
-            attrs["units"] = _clean(", ".join(told.get(key, [])))
+            attrs["units"] = clean(", ".join(told.get(key, [])))
         data[names[key]] = events(values, attrs)
         # Here, for validators refuse attributes that they do not know where readings are
         # linked to from the instrument.

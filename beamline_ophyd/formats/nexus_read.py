@@ -209,7 +209,7 @@ def _stream(node: h5py.Group, name: str, keys: Mapping[str, Any]) -> Stream:
         json_columns=frozenset(k for k in ordered if "encoding" in data[by_key[k]].attrs),
         seq_num=_values(node, "seq_num"),
         time=_values(node, "time"),
-        uids=_values(node, "uid"),
+        uids=_words(node, "uid"),
         descriptor=_values(node, "descriptor"),
     )
 
@@ -219,6 +219,14 @@ def _group(parent: h5py.Group, name: str) -> h5py.Group:
     if not isinstance(node, h5py.Group):
         raise ReadError(f"{parent.file.filename} lacks the group {parent.name}/{name}")
     return node
+
+
+def _words(parent: h5py.Group, name: str) -> np.ndarray:
+    """Texts as they are stored: bytes where they are of one length, else objects of type str."""
+    dataset = parent.get(name)
+    if isinstance(dataset, h5py.Dataset) and dataset.dtype.kind == "S":
+        return np.asarray(dataset[()])
+    return _values(parent, name)
 
 
 def _values(parent: h5py.Group, name: str) -> Any:

@@ -45,6 +45,6 @@ class OptionalParts:
 
 
 def _check(group: Group) -> None:
-    for path, node in group.walk(""):
+    for path, node in group.nodes().items():
         if isinstance(node, Field) and node.array.dtype.kind not in _HDF5_KINDS:
             raise TypeError(f"{path} is of type {node.array.dtype}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from beamline_ophyd.metadata import XAFSContract
 
+from .columns import TEXT
 from .measurement import read_metadata
 from .run import Run, Stream
 
@@ -179,4 +180,7 @@ def _is_good(stream: Stream, contract: XAFSContract | None) -> np.ndarray:
     key = None if contract is None else contract.quality_key
     if key is None or key not in stream.columns:
         return np.ones(len(stream), dtype=bool)
+    given = stream.columns[key]
+    if given.ndim == 1 and key not in stream.json_columns:
+        return given == ("" if given.dtype == TEXT else 0)
     return np.array([not stream.value(key, row) for row in range(len(stream))], dtype=bool)

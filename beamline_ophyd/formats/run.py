@@ -1,15 +1,15 @@
 """One run, from documents to columns and back."""
 
 import logging
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .columns import TEXT, Column
-from .journal import JournalContents, loads
+from .documents import as_mapping
+from .journal import JournalContents
+from .stream import Stream, StreamBuilder
 
 __all__ = [
     "EXTERNAL",
@@ -28,64 +28,6 @@ Document = tuple[str, Mapping[str, Any]]
 
 EXTERNAL = ("resource", "datum", "datum_page", "stream_resource", "stream_datum")
 """Documents that point to data outside of the documents, in their usual order."""
-
-
-@dataclass(frozen=True)
-class Stream:
-    """The events of one stream as columns; row i of every column is event i.
-
-    Attributes
-    ----------
-    name : str
-    data_keys : mapping
-        Data key to its description, of all descriptors of the stream.
-    columns, timestamps : mapping
-        Data key to values, and to their time stamps (s since 1970).
-    json_columns : frozenset of str
-        Columns whose values had no common type: each is JSON text.
-    seq_num, time : ndarray
-    uids : ndarray of str
-    descriptor : ndarray of int
-        Index into the run's descriptors, for each event.
-    converted : frozenset of str
-        Columns that are not as they were read, but in one unit throughout.
-    """
-
-    name: str
-    data_keys: Mapping[str, Mapping[str, Any]]
-    columns: Mapping[str, np.ndarray]
-    timestamps: Mapping[str, np.ndarray]
-    json_columns: frozenset[str]
-    seq_num: np.ndarray
-    time: np.ndarray
-    uids: np.ndarray
-    descriptor: np.ndarray
-    converted: frozenset[str] = frozenset()
-
-    def __len__(self) -> int:
-        return len(self.seq_num)
-
-    @property
-    def scalars(self) -> list[str]:
-        """Data keys whose readings are single numbers."""
-        return [k for k, v in self.columns.items() if v.dtype.kind in "biuf" and v.ndim == 1]
-
-    @property
-    def arrays(self) -> list[str]:
-        """Data keys whose readings are arrays of numbers."""
-        return [k for k, v in self.columns.items() if v.dtype.kind in "biuf" and v.ndim > 1]
-
-    def units(self, key: str) -> str | None:
-        """Unit of a data key as its descriptor gives it; None where it does not."""
-        given = (self.data_keys.get(key) or {}).get("units")
-        return None if given is None else str(given) or None
-
-    def value(self, key: str, row: int) -> Any:
-        """One value as a plain Python object (or an array)."""
-        item = self.columns[key][row]
-        if key in self.json_columns:
-            return loads(item)
-        return item.item() if isinstance(item, np.generic) else item
 
 
 @dataclass(frozen=True)
@@ -143,105 +85,11 @@ class Run:
             stream = self.streams[str(descriptor.get("name"))]
             keys = [key for key in described(descriptor) if key in stream.columns]
             for row in np.flatnonzero(stream.descriptor == number):
-                yield "event", _event(stream, int(row), keys, str(descriptor["uid"]))
+                yield "event", stream.event(int(row), keys, str(descriptor["uid"]))
         for name, doc in late:
             yield name, dict(doc)
         if self.stop is not None:
             yield "stop", dict(self.stop)
-
-
-def _event(stream: Stream, row: int, keys: Sequence[str], descriptor: str) -> dict[str, Any]:
-    filled = {key: False for key in keys if "external" in (stream.data_keys.get(key) or {})}
-    return {
-        "uid": str(stream.uids[row]),
-        "descriptor": descriptor,
-        "seq_num": int(stream.seq_num[row]),
-        "time": float(stream.time[row]),
-        "data": {key: stream.value(key, row) for key in keys},
-        "timestamps": {key: float(stream.timestamps[key][row]) for key in keys},
-        "filled": filled,
-    }
-
-
-@dataclass
-class _StreamBuilder:
-    name: str
-    data_keys: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    columns: dict[str, Column] = field(default_factory=dict)
-    timestamps: dict[str, Column] = field(default_factory=dict)
-    seq_num: Column = field(default_factory=Column)
-    time: Column = field(default_factory=Column)
-    uids: Column = field(default_factory=Column)
-    descriptor: Column = field(default_factory=Column)
-
-    def add_row(self, event: Mapping[str, Any], descriptor: int) -> None:
-        # All that can fail comes before the first column grows: they stay of one length.
-        number, when = int(event["seq_num"]), _float(event.get("time"))
-        data, stamps = dict(event.get("data") or {}), _mapping(event.get("timestamps"))
-        before = len(self.seq_num)
-        self.seq_num.append(number)
-        self.time.append(when)
-        self.uids.append(str(event.get("uid") or uuid.uuid4()))
-        self.descriptor.append(descriptor)
-        for key, value in data.items():
-            self._append(self.columns, key, value, before)
-            self._append(self.timestamps, key, _float(stamps.get(key)), before)
-        self._level(before + 1)
-
-    def add_rows(self, page: Mapping[str, Any], descriptor: int) -> None:
-        numbers = [int(n) for n in page["seq_num"]]
-        before, rows = len(self.seq_num), len(numbers)
-        data, stamps = dict(page.get("data") or {}), _mapping(page.get("timestamps"))
-        uids = page.get("uid")
-        uids = [str(uuid.uuid4()) for _ in numbers] if uids is None else [str(u) for u in uids]
-        for key, values in (("uid", uids), *data.items()):
-            if len(values) != rows:
-                raise ValueError(
-                    f"an event page of {rows} sequence numbers with {len(values)} values of "
-                    f"{key!r}; a page has one of each a row"
-                )
-        self.seq_num.extend(numbers)
-        self.time.extend(_floats(page.get("time"), rows))
-        self.uids.extend(uids)
-        self.descriptor.extend([descriptor] * rows)
-        for key, values in data.items():
-            for columns, cells in (
-                (self.columns, values),
-                (self.timestamps, _floats(stamps.get(key), rows)),
-            ):
-                column = columns.setdefault(key, Column())
-                column.pad(before)
-                column.extend(cells)
-        self._level(before + rows)
-
-    @staticmethod
-    def _append(columns: dict[str, Column], key: str, value: Any, before: int) -> None:
-        column = columns.get(key)
-        if column is None:
-            column = columns[key] = Column()
-        if len(column) < before:
-            column.pad(before)
-        column.append(value)
-
-    def _level(self, rows: int) -> None:
-        """Give every column a cell for every event, also those a document did not have."""
-        for columns in (self.columns, self.timestamps):
-            for column in columns.values():
-                if len(column) < rows:
-                    column.pad(rows)
-
-    def snapshot(self) -> Stream:
-        return Stream(
-            name=self.name,
-            data_keys=dict(self.data_keys),
-            columns={key: column.array for key, column in self.columns.items()},
-            timestamps={key: column.array for key, column in self.timestamps.items()},
-            json_columns=frozenset(k for k, column in self.columns.items() if column.is_json),
-            seq_num=_typed(self.seq_num.array, np.int64),
-            time=self.time.array,
-            uids=_typed(self.uids.array, TEXT),
-            descriptor=_typed(self.descriptor.array, np.int64),
-        )
 
 
 class RunBuilder:
@@ -261,7 +109,7 @@ class RunBuilder:
         self.stop: dict[str, Any] | None = None
         self._descriptors: list[dict[str, Any]] = []
         self._number: dict[str, int] = {}
-        self._streams: dict[str, _StreamBuilder] = {}
+        self._streams: dict[str, StreamBuilder] = {}
         self._external: list[Document] = []
 
     def add(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -301,7 +149,7 @@ class RunBuilder:
 
     def points(self, stream: str = "primary") -> int:
         """Number of events so far."""
-        return len(self._streams[stream].seq_num) if stream in self._streams else 0
+        return len(self._streams[stream]) if stream in self._streams else 0
 
     def events(self) -> int:
         """Number of events of all streams so far."""
@@ -311,18 +159,18 @@ class RunBuilder:
         name = str(doc.get("name", "primary"))
         self._number[str(doc["uid"])] = len(self._descriptors)
         self._descriptors.append({**doc, "name": name})
-        stream = self._streams.setdefault(name, _StreamBuilder(name))
+        stream = self._streams.setdefault(name, StreamBuilder(name))
         stream.data_keys.update(described(doc))
 
     def _add_event(self, event: Mapping[str, Any]) -> None:
         number, stream = self._home(event)
-        stream.add_row(event, number)
+        stream.add_event(event, number)
 
     def _add_page(self, page: Mapping[str, Any]) -> None:
         number, stream = self._home(page)
-        stream.add_rows(page, number)
+        stream.add_page(page, number)
 
-    def _home(self, doc: Mapping[str, Any]) -> tuple[int, _StreamBuilder]:
+    def _home(self, doc: Mapping[str, Any]) -> tuple[int, StreamBuilder]:
         uid = str(doc.get("descriptor"))
         if uid not in self._number:
             raise ValueError(f"an event of descriptor {uid!r}, which this run does not have")
@@ -351,8 +199,8 @@ def builder_from(
 
 def described(descriptor: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Data keys of a descriptor with what it says of each, which may be nothing."""
-    keys = _mapping(descriptor.get("data_keys"))
-    return {str(key): _mapping(about) for key, about in keys.items()}
+    keys = as_mapping(descriptor.get("data_keys"))
+    return {str(key): as_mapping(about) for key, about in keys.items()}
 
 
 def configuration_of(
@@ -360,32 +208,7 @@ def configuration_of(
 ) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]:
     """Configuration in a descriptor: device to (values, their data keys)."""
     found = {}
-    for device, config in _mapping(descriptor.get("configuration")).items():
-        about = _mapping(config)
-        found[device] = (_mapping(about.get("data")), _mapping(about.get("data_keys")))
+    for device, config in as_mapping(descriptor.get("configuration")).items():
+        about = as_mapping(config)
+        found[device] = (as_mapping(about.get("data")), as_mapping(about.get("data_keys")))
     return found
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _float(value: Any) -> float:
-    """As float; nan for what is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return float("nan")
-
-
-def _floats(values: Any, rows: int) -> np.ndarray:
-    """One float a row; nan for what is none, and for what was not given at all."""
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        array = np.array([_float(value) for value in values])
-    return array if array.shape == (rows,) else np.full(rows, np.nan)
-
-
-def _typed(array: np.ndarray, dtype: Any) -> np.ndarray:
-    return array if len(array) else np.empty(0, dtype=dtype)

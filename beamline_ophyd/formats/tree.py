@@ -4,12 +4,22 @@ A tree is built anew whenever something changed; :class:`TreeWriter` writes what
 from the last time. A live file and one written at once thus share all their code.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
 import numpy as np
+
+from .nodes import (
+    create_dataset,
+    create_group,
+    create_link,
+    delete_attribute,
+    open_group,
+    set_attribute,
+    write_rows,
+)
 
 __all__ = ["ExternalLink", "Field", "Group", "Link", "TreeWriter"]
 
@@ -66,13 +76,22 @@ class Group:
     items: Mapping[str, "Field | Group | Link | ExternalLink"] = field(default_factory=dict)
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
-    def walk(self, path: str) -> Iterator[tuple[str, "Field | Group | Link | ExternalLink"]]:
+    def nodes(self) -> "dict[str, Node]":
         """All nodes below, parents first, with their absolute paths."""
-        for name, node in self.items.items():
-            below = f"{path.rstrip('/')}/{name}"
-            yield below, node
-            if isinstance(node, Group):
-                yield from node.walk(below)
+        found: dict[str, Node] = {}
+        _collect(self, "", found)
+        return found
+
+
+Node = Field | Group | Link | ExternalLink
+
+
+def _collect(group: Group, path: str, found: dict[str, Node]) -> None:
+    for name, node in group.items.items():
+        below = f"{path}/{name}"
+        found[below] = node
+        if type(node) is Group:
+            _collect(node, below, found)
 
 
 class TreeWriter:
@@ -97,9 +116,8 @@ class TreeWriter:
         self._compression = compression
         self._expected = expected_rows
         self._written: dict[str, Field] = {}
-        self._datasets: dict[str, h5py.Dataset] = {}
-        """Open: looking one up by its path takes as long as writing a row."""
-        self._groups: dict[str, h5py.Group] = {"/": file}
+        self._nodes: dict[str, Any] = {"/": open_group(file, "/")}
+        """Low-level and open: looking one up by its path takes as long as writing a row."""
         self._attrs: dict[str, dict[str, Any]] = {}
         self._links: dict[str, str | ExternalLink] = {}
         """What the links in the file point to; a target that was replaced is no more there: ""."""
@@ -108,7 +126,7 @@ class TreeWriter:
     def write(self, root: Group) -> None:
         """Bring the file to this tree."""
         targets: dict[str, dict[str, Any]] = {}
-        nodes = dict(root.walk("/"))
+        nodes = root.nodes()
         self._remove_vanished(nodes)
         for node in nodes.values():
             if isinstance(node, Link):
@@ -116,15 +134,15 @@ class TreeWriter:
         self._set_attrs("/", {"NX_class": root.nx_class, **root.attrs})
         for path, node in nodes.items():
             if isinstance(node, Group):
-                if path not in self._groups:
-                    self._groups[path] = self._file.create_group(path)
+                if path not in self._nodes:
+                    self._nodes[path] = create_group(*self._place(path))
                 given = {"NX_class": node.nx_class, **node.attrs}
             elif isinstance(node, Field):
                 self._write_field(path, node)
-                given = dict(node.attrs)
+                given = node.attrs
             else:
                 continue
-            self._set_attrs(path, {**given, **targets.get(path, {})})
+            self._set_attrs(path, {**given, **targets[path]} if path in targets else given)
         for path, node in nodes.items():
             if isinstance(node, Link):
                 self._link(path, node.target)
@@ -134,6 +152,15 @@ class TreeWriter:
                 self._file[path] = h5py.ExternalLink(node.file, node.target)
                 self._links[path] = node
 
+    def close(self) -> None:
+        """Let go of the file's groups and datasets, which keep it open."""
+        self._nodes.clear()
+
+    def _place(self, path: str) -> tuple[Any, str]:
+        """The open group that a node is in, and its name there."""
+        parent, _, name = path.rpartition("/")
+        return self._nodes[parent or "/"], name
+
     def _remove_vanished(self, nodes: Mapping[str, Any]) -> None:
         """Remove what is no more, or is now of another kind, such as a link."""
         kinds = {path: type(node) for path, node in nodes.items()}
@@ -142,8 +169,7 @@ class TreeWriter:
             if self._file.get(path, getlink=True) is not None:
                 self._remove(path)
             self._written.pop(path, None)
-            self._datasets.pop(path, None)
-            self._groups.pop(path, None)
+            self._nodes.pop(path, None)
             self._attrs.pop(path, None)
             self._links.pop(path, None)
         self._kinds = kinds
@@ -154,18 +180,25 @@ class TreeWriter:
             return
         if known is not None:
             del self._file[path]
-        self._file.id.links.create_hard(path.encode(), self._file.id, target.encode())
+        create_link(*self._place(path), self._nodes["/"], target)
         self._links[path] = target
 
     def _set_attrs(self, path: str, attrs: Mapping[str, Any]) -> None:
-        known = self._attrs.setdefault(path, {})
-        held = (self._datasets if path in self._datasets else self._groups)[path].attrs
+        known = self._attrs.get(path)
+        if known is None:
+            # Only the root may have some that another writer gave it.
+            known = self._attrs[path] = {}
+            foreign = set(self._file.attrs) if path == "/" else ()
+        else:
+            foreign = ()
+        node = self._nodes[path]
         for name, value in attrs.items():
             if name not in known or not _same(known[name], value):
-                held[name] = value
+                set_attribute(node, name, value, exists=name in known or name in foreign)
                 known[name] = value
         for name in known.keys() - attrs.keys():
-            del held[name], known[name]
+            delete_attribute(node, name)
+            del known[name]
 
     def _write_field(self, path: str, node: Field) -> None:
         before = self._written.get(path)
@@ -189,56 +222,43 @@ class TreeWriter:
         grows = array.shape != old.shape
         if grows and not (node.grows and self._live):
             return False
+        dataset = self._nodes[path]
         if array.ndim == 0:
             if not _same(array.item(), old.item()):
-                self._datasets[path][()] = array.item()
+                write_rows(dataset, 0, array)
             return True
         first = min(len(old), len(array))
         if not node.append_only:
             first = _first_difference(old[:first], array[:first])
         if grows:
-            self._datasets[path].id.set_extent(array.shape)
-        if first < len(array):
-            _write_rows(self._datasets[path], first, array)
+            dataset.set_extent(array.shape)
+        write_rows(dataset, first, array)
         return True
 
     def _create(self, path: str, node: Field, array: np.ndarray) -> None:
-        dtype = h5py.string_dtype() if array.dtype == object else array.dtype
         if array.ndim == 0:
-            self._datasets[path] = self._file.create_dataset(path, data=array.item(), dtype=dtype)
+            self._nodes[path] = create_dataset(*self._place(path), array)
             return
         grows = node.grows and self._live
         rows = max(len(array), self._expected if grows else 0)
         row_bytes = max(1, array.itemsize * int(np.prod(array.shape[1:])))
-        options: dict[str, Any] = {}
         is_large = rows * row_bytes >= COMPRESS_FROM_BYTES
-        if grows or is_large:
-            chunk = int(np.clip(CHUNK_BYTES // row_bytes, 1, max(rows, 64)))
-            options["chunks"] = (chunk, *array.shape[1:])
-        if grows:
-            options["maxshape"] = (None, *array.shape[1:])
-        if is_large and self._compression and array.dtype != object:
-            options |= {"compression": "gzip", "compression_opts": self._compression}
-            options["shuffle"] = True
-        self._datasets[path] = self._file.create_dataset(path, data=array, dtype=dtype, **options)
+        chunks, level = None, 0
+        if grows or (is_large and array.dtype.kind != "S"):
+            chunk = max(1, min(CHUNK_BYTES // row_bytes, max(rows, 64)))
+            chunks = (chunk, *array.shape[1:])
+        if is_large and array.dtype.kind not in "OS":  # uids are random
+            level = self._compression
+        self._nodes[path] = create_dataset(
+            *self._place(path), array, grows=grows, chunks=chunks, compression=level
+        )
 
     def _remove(self, path: str) -> None:
         """Remove a dataset that is replaced, with all that was known of it and its links."""
         del self._file[path]
-        self._datasets.pop(path, None)
+        self._nodes.pop(path, None)
         self._attrs.pop(path, None)
         self._links |= {link: "" for link, target in self._links.items() if target == path}
-
-
-def _write_rows(dataset: h5py.Dataset, first: int, array: np.ndarray) -> None:
-    """Write the rows from `first` on; for numbers without h5py's slow way of selecting them."""
-    if array.dtype == object:
-        dataset[first:] = array[first:]
-        return
-    rows = np.ascontiguousarray(array[first:])
-    file_space = dataset.id.get_space()
-    file_space.select_hyperslab((first, *[0] * (rows.ndim - 1)), rows.shape)
-    dataset.id.write(h5py.h5s.create_simple(rows.shape), file_space, rows)
 
 
 def _first_difference(old: np.ndarray, new: np.ndarray) -> int:

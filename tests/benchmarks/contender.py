@@ -7,10 +7,12 @@ contender needs. Prints one JSON object.
 """
 
 import json
+import os
 import resource
 import sys
 import threading
 import time
+from collections import deque
 from pathlib import Path
 
 POINTS, CHANNELS = 1000, 6
@@ -85,6 +87,36 @@ class FlushedAppendLoop(AppendLoop):
     """The same, with every event visible at once."""
 
     flushes = True
+
+
+class WholeAppendLoop(AppendLoop):
+    """Written by hand too, but all that a file of NXxasWriter keeps of a run of pages.
+
+    Time stamps, uids, documents, and the spectrum, synced to the disk as it ends.
+    """
+
+    def __call__(self, name, doc):
+        import h5py
+        import numpy as np
+
+        super().__call__(name, doc) if name != "stop" else None
+        if name == "event_page":
+            for key, values in doc["timestamps"].items():
+                self.file[f"timestamps/{key}"] = values
+            for key in ("seq_num", "time"):
+                self.file[key] = doc[key]
+            self.file.create_dataset("uid", data=doc["uid"], dtype=h5py.string_dtype())
+            i0, itrans = (np.asarray(doc["data"][MAPPING[role]]) for role in ("i0", "itrans"))
+            entry = {"energy": doc["data"]["energy"], "i0": i0, "itrans": itrans}
+            for key, values in {**entry, "intensity": np.log(i0 / itrans)}.items():
+                self.file[f"entry/{key}"] = values
+        else:
+            self.file[f"documents/{name}"] = json.dumps(doc)
+        if name == "stop":
+            path = Path(self.file.filename)
+            self.file.close()
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 class Own(Nothing):
@@ -173,6 +205,7 @@ CONTENDERS = {
     "JSONLinesWriter": JSONLines,
     "h5py append": AppendLoop,
     "h5py append, flushed": FlushedAppendLoop,
+    "h5py append, all": WholeAppendLoop,
     "Journal": Journal,
     "NXxasWriter": NXxas,
     "Journal + NXxasWriter": JournalAndNXxas,
@@ -278,19 +311,25 @@ def size_of(folder):
 
 
 def spectra(writer, folder, *, pages):
-    """Spectra one after the other, as fast as they are taken."""
-    before = used_mb()
-    seconds = 0.0
-    for number in range(SPECTRA):
-        documents = list(spectrum_documents(number, pages=pages))
-        began = time.perf_counter()
-        for item in documents:
-            writer(*item)
-        seconds += time.perf_counter() - began
+    """Spectra one after the other, as fast as they are taken; all documents are made before."""
+    documents = deque(
+        item for number in range(SPECTRA) for item in spectrum_documents(number, pages=pages)
+    )
     began = time.perf_counter()
+    while documents:
+        writer(*documents.popleft())
     writer.finish()
-    seconds += time.perf_counter() - began
-    return {"seconds": seconds, "mb": used_mb() - before, "bytes": size_of(folder)}
+    return {"seconds": time.perf_counter() - began, "bytes": size_of(folder)}
+
+
+def memory(writer, *, pages):
+    """The same with documents that are made as they are written, for what they hold in memory."""
+    before = used_mb()
+    for number in range(SPECTRA):
+        for item in spectrum_documents(number, pages=pages):
+            writer(*item)
+    writer.finish()
+    return {"mb": used_mb() - before}
 
 
 def spectrum_documents(number, *, pages):
@@ -391,6 +430,8 @@ def main():
         result = scan(writer, folder, xafs_scan)
     elif case == "visibility":
         result = visibility(writer, folder)
+    elif case.endswith("memory"):
+        result = memory(writer, pages=case.startswith("pages"))
     else:
         result = spectra(writer, folder, pages=case == "pages")
     if failed:
