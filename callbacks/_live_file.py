@@ -21,10 +21,14 @@ from beamline_ophyd.formats.run import Run, RunBuilder
 from beamline_ophyd.formats.tree import Group
 
 from ._output import Style
+from ._syncing import Syncing
 
 __all__ = ["LiveFile"]
 
 PART_SUFFIX = ".part"
+
+NO_STOP = ("unknown", "no stop document came")
+"""Exit status and reason of a run that nobody ended."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,7 @@ class LiveFile:
     _tree: Group = field(default_factory=lambda: Group("NXroot"))
     _sweeps: dict[int, Group] = field(default_factory=dict)
     _part: Path | None = None
+    _syncing: Syncing | None = None
     _finished: Path | None = None
     _size: int = 0
     _written: str = field(default_factory=lambda: dt.datetime.now().astimezone().isoformat())
@@ -104,13 +109,30 @@ class LiveFile:
         self.dirty = False
         return self._size
 
-    def finish(self, status: tuple[str, str] = ("unknown", "no stop document came")) -> Path:
-        """Write the whole run and give the file its final name.
+    def complete(self, status: tuple[str, str] = NO_STOP) -> None:
+        """Write the whole run to the part file, and begin to bring that to the disk itself.
 
         Parameters
         ----------
         status : tuple of str
             Exit status and reason of a run that has no stop document.
+
+        Raises
+        ------
+        OSError
+            When it cannot be written; what is on disk stays.
+        """
+        if self._syncing is None and self._finished is None:
+            self._syncing = Syncing(self._write(status, last=True))
+            self.release()
+
+    def finish(self, status: tuple[str, str] = NO_STOP) -> Path:
+        """Complete the run, where that is not done, and give the file its final name.
+
+        Parameters
+        ----------
+        status : tuple of str
+            As for :meth:`complete`.
 
         Returns
         -------
@@ -122,13 +144,16 @@ class LiveFile:
         ------
         OSError
             When it cannot be written, or what is to be added to is no HDF5 file; what is on
-            disk stays.
+            disk stays, and the next call writes it anew.
         """
-        if self._finished is None:
-            self._finished = self._named(self._write(status, last=True))
+        self.complete(status)
+        if self._syncing is not None:
+            syncing, self._syncing = self._syncing, None
+            syncing.wait()
+            self._finished = self._named(syncing.path)
             self._part = None
             self.dirty = False
-            self.release()
+        assert self._finished is not None
         # One by one, so that trying again does not write any of them a second time.
         while self._sweeps:
             number, tree = next(iter(self._sweeps.items()))
@@ -192,7 +217,7 @@ class LiveFile:
             self.release()
             raise
         part = self._part or self._reserve()
-        replace_file(part, image, sync=last)
+        replace_file(part, image)
         self._size = len(image)
         return part
 

@@ -37,6 +37,9 @@ QUEUE_POINTS = 1_000_000
 MAX_UNWRITTEN = 20
 """Ended runs kept in memory because their files could not be written."""
 
+MAX_COMPLETED = 4
+"""Files of ended runs that may be on their way to the disk while the next run is written."""
+
 RETRY_S = 5.0
 """Pause before a finished file that could not be written is tried again."""
 
@@ -156,6 +159,8 @@ class NXxasWriter:
         self._on_file = on_file
         self._on_sweep_file = on_sweep_file
         self._live: dict[str, LiveFile] = {}
+        self._completed: dict[str, None] = {}
+        """Runs whose files are whole and on their way to the disk, the oldest first."""
         self._index = RunIndex()
         self._rest_until = 0.0
         self._closed = False
@@ -236,7 +241,7 @@ class NXxasWriter:
     def _handle(self, name: str, doc: Mapping[str, Any]) -> None:
         if name == "close":
             for run in list(self._live):
-                self._finish(run)
+                self._complete(run)
             return
         run = self._index.run_of(name, doc)
         if name == "start" and run is not None and run not in self._live:
@@ -252,7 +257,7 @@ class NXxasWriter:
             self._check_start(run, live)
         elif name == "stop":
             self._index.forget(run)
-            self._finish(run)
+            self._complete(run)
 
     def _name(self, run: str, start: Mapping[str, Any]) -> Path:
         try:
@@ -276,18 +281,36 @@ class NXxasWriter:
         if live.final.exists() and not (self._style.overwrite or self._style.append):
             logger.warning("NXxas writer: %s exists; the next free name is taken", live.final)
 
-    def _finish(self, run: str) -> None:
+    def _complete(self, run: str) -> None:
+        """Write a run that is over; its name waits for the disk, and for nothing else to do."""
         live = self._live[run]
         live.ended = True
         try:
             if self._worker.has_gap(run):
                 self._heal(run, live)
+            live.complete()
+        except Exception as error:
+            self._failed(run, live, error)
+            return
+        self._completed[run] = None
+        if len(self._completed) > MAX_COMPLETED:
+            self._finish(next(iter(self._completed)))
+        self._worker.tick_again(0.0)
+
+    def _failed(self, run: str, live: LiveFile, error: Exception) -> None:
+        live.release()
+        self._worker.report(run, self._unwritten(run, live, error), error)
+        self._let_go()
+        self._worker.tick_again(RETRY_S)
+
+    def _finish(self, run: str) -> None:
+        """Give the file of a completed run its name."""
+        del self._completed[run]
+        live = self._live[run]
+        try:
             path = live.finish()
         except Exception as error:
-            live.release()
-            self._worker.report(run, self._unwritten(run, live, error), error)
-            self._let_go()
-            self._worker.tick_again(RETRY_S)
+            self._failed(run, live, error)
             return
         self._retry_journal()
         self._live.pop(run)
@@ -319,7 +342,7 @@ class NXxasWriter:
 
     def _let_go(self) -> None:
         """Keep no more ended runs in memory than some: their journals hold them too."""
-        ended = [run for run, live in self._live.items() if live.ended]
+        ended = [r for r, live in self._live.items() if live.ended and r not in self._completed]
         for run in ended[:-MAX_UNWRITTEN]:
             self._live.pop(run)
 
@@ -341,15 +364,19 @@ class NXxasWriter:
 
     def _flush(self) -> float | None:
         """Bring every file that changed to disk; called by age, on the writer's thread."""
+        for run in list(self._completed):
+            self._finish(run)
         rest = self._rest_until - time.monotonic()
         if rest > 0:
             return rest
         began, written = time.monotonic(), 0
         for run, live in list(self._live.items()):
             if live.ended:
-                self._finish(run)
+                self._complete(run)
             elif live.dirty:
                 written += self._save(run, live)
+        for run in list(self._completed):
+            self._finish(run)
         self._retry_journal()
         now, promised = time.monotonic(), self._flush_interval
         # A document may wait for one flush to end and then for its own to be over.
