@@ -797,6 +797,58 @@ def test_file_is_written_when_there_is_room_again_though_nothing_is_measured(
     assert writer.close(DEADLINE_S)
 
 
+def test_next_run_is_written_while_the_disk_takes_the_one_before(
+    xafs_documents, tmp_path, monkeypatch
+):
+    both, taken, sync = threading.Event(), threading.Event(), os.fsync
+    syncing = []
+
+    def slow(file):
+        syncing.append(file)
+        if len(syncing) == 2:
+            both.set()
+        assert taken.wait(DEADLINE_S)
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    named = []
+    writer = NXxasWriter(tmp_path, template="{uid}", on_file=lambda uid, *_: named.append(uid))
+    with writer._worker._cond:  # the writer's thread finds the documents of both in its queue
+        for item in (*xafs_documents(uid="first"), *xafs_documents(uid="second")):
+            writer(*item)
+    assert both.wait(DEADLINE_S)
+    assert named == []
+    assert names(tmp_path) == ["first.nxs.part", "second.nxs.part"]
+    assert not writer.wait(0.0)
+    assert validate_file(tmp_path / "first.nxs.part") == []
+    taken.set()
+    assert writer.wait(DEADLINE_S)
+    assert names(tmp_path) == ["first.nxs", "second.nxs"]
+    assert named == ["first", "second"]
+    assert writer.close(DEADLINE_S)
+
+
+def test_file_that_the_disk_refuses_at_last_has_no_name_and_is_written_again(
+    xafs_documents, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(nxxas, "RETRY_S", 0.02)
+    refusals, sync, written = [OSError(5, "Input/output error")], os.fsync, threading.Event()
+
+    def refusing(file):
+        if refusals:
+            raise refusals.pop()
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", refusing)
+    writer = NXxasWriter(tmp_path, template="run", on_file=lambda *_: written.set())
+    send(writer, xafs_documents())
+    assert written.wait(DEADLINE_S)
+    assert "Input/output error; it is tried again" in str(writer.problems[0])
+    assert writer.close(DEADLINE_S)
+    assert names(tmp_path) == ["run.nxs"]
+    assert validate_file(tmp_path / "run.nxs") == []
+
+
 def test_rebuild_of_a_journal_that_was_cut_short(xafs_documents, tmp_path):
     lines = [encode_line(*item) for item in xafs_documents()]
     journal = tmp_path / "r.jsonl"

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beamline_ophyd.formats.columns import Column
+from beamline_ophyd.formats.columns import Column, Words
 from beamline_ophyd.formats.journal import loads
 
 
@@ -105,3 +105,18 @@ def test_cutting_into_blocks_makes_no_difference_to_values(items, data):
         assert len(back) == len(items)
         for found, given_ in zip(back, items, strict=True):
             assert found == given_ or (found != found and given_ != given_)
+
+
+def test_words_are_bytes_of_one_length_until_one_is_not_ascii():
+    words = Words()
+    assert words.array.tolist() == []
+    words.extend(["a1", "b2"])
+    before = words.array
+    words.extend(["longer"])
+    assert words.array.dtype == "S6"
+    assert words.array.tolist() == [b"a1", b"b2", b"longer"]
+    words.extend(["µ", "nul\0", "\ud800"])
+    assert words.array.tolist() == ["a1", "b2", "longer", "µ", "nul\ufffd", "?"]
+    words.extend(["c3"])
+    assert words.array.tolist()[-1] == "c3"
+    assert before.tolist() == [b"a1", b"b2"]

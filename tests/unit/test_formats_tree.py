@@ -120,3 +120,28 @@ def test_texts_grow(file):
         array[:] = items
         writer.write(Group("NXroot", {"t": Field(array, grows=True, append_only=True)}))
         assert list(file["t"].asstr()[()]) == items
+
+
+def test_text_of_one_length_grows_and_gets_longer(file):
+    writer = TreeWriter(file, live=True)
+    for items in (["a"], ["a", "b"], ["a", "b", "longer"]):
+        words = Field(np.array(items, dtype="S"), grows=True, append_only=True)
+        writer.write(Group("NXroot", {"t": words, "l": Link("/t")}))
+        assert list(file["t"].asstr()[()]) == items
+        assert file["l"] == file["t"]
+        assert h5py.check_string_dtype(file["t"].dtype).encoding == "utf-8"
+
+
+def test_file_of_another_writer_keeps_its_attributes_but_for_those_that_are_given(file):
+    file.attrs.update({"default": "other", "creator": "somebody"})
+    TreeWriter(file).write(tree(3))
+    assert dict(file.attrs) == {"default": "g", "creator": "somebody", "NX_class": "NXroot"}
+
+
+def test_names_that_are_not_ascii(file):
+    writer = TreeWriter(file, live=True)
+    for rows in (2, 3):
+        values = Field(np.arange(rows), {"µ": "é"}, grows=True)
+        writer.write(Group("NXroot", {"µ": Group("NXentry", {"Å": values}), "l": Link("/µ/Å")}))
+        assert file["l"][()].tolist() == list(range(rows))
+        assert dict(file["µ/Å"].attrs) == {"µ": "é", "target": "/µ/Å"}
