@@ -117,15 +117,21 @@ def not_connected(*devices: Any) -> str:
     shown = ", ".join(missing[:3])
     if len(missing) > 3:
         shown += f" and {len(missing) - 3} more"
-    port = os.environ.get("EPICS_CA_SERVER_PORT", "5064")
-    addresses = os.environ.get("EPICS_CA_ADDR_LIST", "")
-    if os.environ.get("EPICS_CA_AUTO_ADDR_LIST", "YES").upper() != "NO":
-        addresses = f"{addresses} and all local networks".strip()
     return (
-        f"no answer for {shown or 'the device'}; searched {addresses or 'nowhere'}, port {port}. "
+        f"no answer for {shown or 'the device'}; searched {_searched()}. "
         "See whether its IOC runs (the simulator's is `beamline ioc`), or correct the prefix, the "
         "PV or EPICS_CA_ADDR_LIST"
     )
+
+
+def _searched() -> str:
+    """Where Channel Access looks, each place with its own port."""
+    port = os.environ.get("EPICS_CA_SERVER_PORT", "5064")
+    addresses = os.environ.get("EPICS_CA_ADDR_LIST", "").split()
+    places = [address if ":" in address else f"{address}:{port}" for address in addresses]
+    if os.environ.get("EPICS_CA_AUTO_ADDR_LIST", "YES").upper() != "NO":
+        places.append(f"port {port} of all local networks")
+    return " and ".join(places) or "nowhere"
 
 
 def _missing(device: Any) -> Iterator[str]:

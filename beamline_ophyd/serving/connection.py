@@ -35,6 +35,7 @@ class Connection:
     def __init__(self, uri: str, root: "Container") -> None:
         self.uri = uri
         self.root = root
+        self._containers: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"<Connection to {self.uri}>"
@@ -42,12 +43,21 @@ class Connection:
     @property
     def runs(self) -> Any:
         """The catalogue of runs; ``runs[uid]``, ``runs[-1]``, ``runs.search(...)``."""
-        return self.root[RUNS.key]
+        return self._container(RUNS.key)
 
     @property
     def files(self) -> Any:
         """The NXxas files as trees; ``files[uid]["entry/data/intensity"].read()``."""
-        return self.root[FILES.key]
+        return self._container(FILES.key)
+
+    def _container(self, key: str) -> Any:
+        """A client of a container as new, without asking the server each time what it is.
+
+        It says where the container is, which outlives a server, and nothing of what is in it.
+        """
+        if key not in self._containers:
+            self._containers[key] = self.root[key]
+        return self._containers[key].new_variation()
 
     def search(
         self,

@@ -70,7 +70,7 @@ def test_tiled_out_of_reach_does_not_hurt_a_scan(scanning):
 @pytest.mark.slow("a process that loads IPython and waits for PVs")
 @pytest.mark.parametrize(
     ("prefix", "port", "words"),
-    [("XX99:", None, "XX99:MONO"), (None, "9", "port 9")],
+    [("XX99:", None, "XX99:MONO"), (None, "9", "searched 127.0.0.1:9")],
 )
 def test_a_wrong_prefix_or_port_says_what_to_do(beamline, ioc, prefix, port, words, tmp_path):
     import os

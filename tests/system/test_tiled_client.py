@@ -4,7 +4,8 @@ import h5py
 import pytest
 
 from beamline_ophyd.callbacks import Journal, TiledPublisher
-from beamline_ophyd.serving.runs import RunUpload
+from beamline_ophyd.serving import connect
+from beamline_ophyd.serving.runs import RunUpload, delete_run
 
 DEADLINE_S = 60.0
 
@@ -56,6 +57,30 @@ def test_runs_are_found_by_what_they_measured(reader, runs, asked, found):
 def test_a_search_can_be_searched_further(reader, runs):
     found = reader.search(edge="K")
     assert found[-1].metadata["start"]["uid"] == "run-copper"
+
+
+def test_a_search_asks_the_server_for_what_it_finds_only(served, runs, writer, xafs_documents):
+    asked = []
+    with connect(served.uri, served.keys.reader) as client:
+        there = len(client.runs)
+        assert len(client.search()) == there >= len(runs)
+        http = client.root.context.http_client
+        hooks = http.event_hooks
+        hooks["request"].append(lambda request: asked.append(request.url.path))
+        http.event_hooks = hooks
+        found = client.search(sample="Fe foil")
+        assert asked == []
+        assert list(found) == ["run-iron"]
+        assert set(asked) == {"/api/v1/search/runs"}
+        upload = RunUpload(writer.runs, batch_size=100)
+        for item in xafs_documents(4, uid="run-new"):
+            upload.put(*item)
+        try:
+            # What was there before says nothing of what is there now.
+            assert list(client.search(sample="Fe foil")) == ["run-iron", "run-new"]
+            assert len(client.runs) == there + 1
+        finally:
+            delete_run(writer.root, "run-new")
 
 
 def test_a_time_that_is_none_is_refused(reader):

@@ -273,6 +273,9 @@ def test_a_server_that_dies_and_returns_loses_no_point(tmp_path, xafs_documents,
                 put(documents[-1:])
                 assert publisher.wait(DEADLINE_S)
                 found += rest.result(DEADLINE_S)
+                # The client knows its way about the server that has taken the place of the first.
+                assert list(client.search(element="Fe")) == ["followed-through"]
+                assert len(client.runs["followed-through"].mu()) == 20
     assert values(found) == taken(documents)
     assert caplog.text.count("waiting for it") == caplog.text.count("can be used again") - 1 == 1
     publisher.close()

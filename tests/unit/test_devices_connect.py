@@ -1,0 +1,30 @@
+import pytest
+
+from beamline_ophyd.devices._connect import not_connected, use_loopback_by_default
+
+VARIABLES = ("EPICS_CA_ADDR_LIST", "EPICS_CA_AUTO_ADDR_LIST", "EPICS_CA_SERVER_PORT")
+
+
+@pytest.mark.parametrize(
+    ("environment", "searched"),
+    [
+        ({}, "127.0.0.1:5064"),
+        ({"DEVICE_HOST": "10.0.0.5", "DEVICE_PORT": "7000"}, "10.0.0.5:7000"),
+        ({"DEVICE_PORT": "7000", "EPICS_CA_SERVER_PORT": "9"}, "127.0.0.1:7000"),
+        ({"EPICS_CA_SERVER_PORT": "9"}, "127.0.0.1:9"),
+        (
+            {"EPICS_CA_ADDR_LIST": "10.0.0.5 10.0.0.6:7000"},
+            "10.0.0.5:5064 and 10.0.0.6:7000 and port 5064 of all local networks",
+        ),
+        ({"EPICS_CA_ADDR_LIST": "", "EPICS_CA_AUTO_ADDR_LIST": "NO"}, "nowhere"),
+    ],
+)
+def test_what_does_not_answer_says_where_it_was_looked_for(monkeypatch, environment, searched):
+    for name in (*VARIABLES, "DEVICE_HOST", "DEVICE_PORT"):
+        # Set before it is taken away, so that what the call sets does not outlive the test.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    use_loopback_by_default()
+    assert f"searched {searched}. " in not_connected()
