@@ -17,6 +17,12 @@ def returned_by(engine, plan):
     return returned[0]
 
 
+def took_s(engine):
+    """How long a run took, by its documents and in whole seconds."""
+    times = {name: doc["time"] for name, doc in engine.documents if name in ("start", "stop")}
+    return f"{times['stop'] - times['start']:.0f} s"
+
+
 def done(device=None):
     """A status that has ended."""
     status = Status(device)

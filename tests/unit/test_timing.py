@@ -9,6 +9,8 @@ from beamline_ophyd.grid import energy_grid
 from beamline_ophyd.plans import preview, preview_grid, xafs_scan
 from beamline_ophyd.timing import Timing, learn, load_timing, save_timing
 
+from .doubles import took_s
+
 SHORT = {"bounds": [-10, 0, 5], "steps": [2, 0.5], "times": [0.5, 2.0]}
 TRUE = Timing(overhead_s=0.2, pace_s_per_ev=0.03, dwell_scale=1.02)
 
@@ -69,8 +71,7 @@ def test_a_scan_is_remembered_and_told_in_one_line(engine, energy, detectors, tm
     engine.subscribe(ScanSummary(out))
     engine.subscribe(TimingMemory(tmp_path / "timing.json"))
     engine(xafs_scan(detectors, energy, "Fe-K", md={"sample": "foil"}, **SHORT))
-    times = {name: doc["time"] for name, doc in engine.documents if name in ("start", "stop")}
-    took = f"{times['stop'] - times['start']:.0f} s"
+    took = took_s(engine)
     assert out.getvalue() == f"scan 1 Fe-K foil: 16 of 16 points in {took} - success\n"
     assert list(json.loads((tmp_path / "timing.json").read_text())) == ["energy"]
 
