@@ -123,6 +123,17 @@ def bl(ioc):
     beamline.close()
 
 
+@pytest.fixture(scope="module")
+def lent(ioc):
+    """The running server for what a whole module uses, brought back when that is over."""
+    from .pvs import Beamline
+
+    yield ioc
+    beamline = Beamline(ioc.prefix)
+    beamline.reset(SPEED)
+    beamline.close()
+
+
 @pytest.fixture
 def pva(ioc):
     """PVAccess tells why a put is refused; pyepics drops the status of a put."""

@@ -50,13 +50,13 @@ def python():
 
 
 @pytest.fixture(scope="module")
-def scans(ioc, python):
+def scans(lent, python):
     """Energy, mu of sample and foil of every sample, by the plan that users call."""
-    beamline = load_beamline(SIMULATOR, P=ioc.prefix)
+    beamline = load_beamline(SIMULATOR, P=lent.prefix)
     engine = RunEngine({}, context_managers=[])
     beamline.connect(60)
     stage, energy, chambers = (beamline[name] for name in ("stage", "mono", "chambers"))
-    reference = EpicsSignal(f"{ioc.prefix}REF:NAME", name="reference", put_complete=True)
+    reference = EpicsSignal(f"{lent.prefix}REF:NAME", name="reference", put_complete=True)
     reference.wait_for_connection(timeout=60)
 
     def scan(stem):

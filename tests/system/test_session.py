@@ -364,7 +364,7 @@ PROFILE = Path(__file__).parents[2] / "docs" / "examples" / "profile"
 
 
 @pytest.mark.slow("a process that loads IPython and all else")
-def test_the_facilitys_profile_opens_in_ipython(ioc, tmp_path):
+def test_the_facilitys_profile_opens_in_ipython(side, tmp_path):
     profile = tmp_path / "profile"
     shutil.copytree(PROFILE, profile)
     code = (
@@ -411,7 +411,7 @@ def without_epics():
 
 
 @pytest.mark.slow("two processes that load IPython and all else")
-def test_the_shell_runs_a_scan(beamline, ioc, tmp_path):
+def test_the_shell_runs_a_scan(beamline, side, tmp_path):
     code = (
         'RE(xafs_scan([i0, it, ir], mono.energy, "Fe-K", bounds=[-10, 10], steps=[2], times=[0.1]))'
     )
