@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 
 from beamline_ophyd.callbacks.live_view import has_display
 from beamline_ophyd.serving import DataFolder, ServerError, connect
+from beamline_ophyd.settings import FILE_NAME, SettingsError, read_settings
 from beamline_ophyd.simulator import DeviceServerError, executable
 
 __all__ = ["Finding", "examine"]
@@ -73,6 +74,7 @@ def examine(folder: str | Path | None = None) -> Iterator[Finding]:
     }.items():
         yield _writable(what, place)
     yield _room(served.root.parent)
+    yield _settings(served.root.parent)
     yield from _keys(served)
     yield _tiled(served)
     yield _display()
@@ -145,6 +147,16 @@ def _room(place: Path) -> Finding:
     if room.free < ROOM_WARNING_BYTES:
         return Finding("room for data", "warning", found, remedy)
     return Finding("room for data", "ok", found)
+
+
+def _settings(home: Path) -> Finding:
+    """Whether a session would take its settings."""
+    file = home / FILE_NAME
+    try:
+        read_settings(home)
+    except SettingsError as error:
+        return Finding("settings", "problem", str(error), f"mend {file}, or move it away")
+    return Finding("settings", "ok", str(file) if file.exists() else f"all defaults, no {file}")
 
 
 def _keys(served: DataFolder) -> Iterator[Finding]:
