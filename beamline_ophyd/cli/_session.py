@@ -99,7 +99,7 @@ def up(
         place = DataFolder.at(None if folder is None else folder / "tiled")
         if (running := place.running()) is None:
             tiled = started.enter_context(TiledServer(place.root, port=port))
-            say(f"Tiled serves {place.root} at {tiled.uri}")
+            say(f"Tiled serves {place.root} at {tiled.uri}; keys: reader.key and writer.key there")
         else:
             say(f"Tiled serves {place.root} at {running['uri']} already, and stays")
         options = {"shared": shared, "settings": settings, "live": "text" if text else True}
