@@ -7,6 +7,7 @@ import numpy as np
 from beamline_ophyd.metadata import COUNT_UNITS, DARK_STREAM, dark_error_key, dark_key
 
 from .run import Run
+from .units import in_one_unit, in_units
 
 __all__ = ["Dark", "dark_of"]
 
@@ -56,7 +57,8 @@ def dark_of(run: Run, key: str) -> Dark | None:
     Returns
     -------
     Dark or None
-        None where the run tells none, or tells it in a unit that is not the channel's.
+        In the channel's unit. None where the run tells none, or tells it in a unit that cannot
+        be converted to that.
     """
     stream, primary = run.streams.get(DARK_STREAM), run.streams.get("primary")
     name = dark_key(key)
@@ -66,14 +68,17 @@ def dark_of(run: Run, key: str) -> Dark | None:
     value = stream.value(name, row)
     error = stream.value(dark_error_key(key), row) if dark_error_key(key) in stream.columns else 0
     units = stream.units(name) or ""
-    own = {unit.lower() for unit in run.units("primary", key) if unit}
-    counts = own <= COUNT_UNITS
-    if not _is_number(value) or not (units.lower() in RATES if counts else own == {units.lower()}):
+    own = in_one_unit(run).streams["primary"].units(key) or ""
+    counts = own.lower() in COUNT_UNITS
+    if not _is_number(value) or (counts and units.lower() not in RATES):
+        return None
+    scale = 1.0 if counts or units.lower() == own.lower() else in_units(1.0, units, own)
+    if scale is None:
         return None
     return Dark(
-        value=float(value),
-        error=float(error) if _is_number(error) else 0.0,
-        units=units,
+        value=float(value) * scale,
+        error=float(error) * scale if _is_number(error) else 0.0,
+        units=units if counts else own,
         is_rate=counts,
         measured=float(stream.timestamps[name][row]),
     )

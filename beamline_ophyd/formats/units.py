@@ -10,7 +10,7 @@ import numpy as np
 
 from .run import Run, Stream, described
 
-__all__ = ["in_one_unit", "units_told"]
+__all__ = ["in_one_unit", "in_units", "units_told"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,20 @@ def in_one_unit(
             for d in run.descriptors
         ),
     )
+
+
+def in_units(value: float, unit: str, wanted: str) -> float | None:
+    """A value in another unit; None where it cannot be converted to that.
+
+    >>> in_units(2.5, "mA", "mA")
+    2.5
+    """
+    if unit == wanted:
+        return value
+    try:
+        return float(_registry().Quantity(value, unit).to(wanted).magnitude)
+    except Exception:  # whatever the words of a device make of a library
+        return None
 
 
 def units_told(run: Run, stream: str) -> dict[str, list[str]]:

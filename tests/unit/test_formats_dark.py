@@ -1,5 +1,6 @@
 """Dark current: taken from every reading before mu is made of it, in all forms of a run."""
 
+from copy import deepcopy
 from typing import Any
 
 import h5py
@@ -122,6 +123,30 @@ def test_current_loses_the_dark_current_as_it_is(xafs_documents):
     data = ScanData.from_documents(with_dark(documents, DARK, units="A"))
     expected = np.log((plain["i0"] - 40.0) / (plain["itrans"] - 30.0))
     np.testing.assert_array_equal(data.mu()[0], expected)
+
+
+@pytest.mark.parametrize("change", [False, True])
+def test_dark_current_in_another_unit_of_current(xafs_documents, change):
+    documents = xafs_documents()
+    for key in ("I0", "It", "Ir"):
+        documents[1][1]["data_keys"][key]["units"] = "A"
+    expected = ScanData.from_documents(with_dark(documents, DARK, units="A")).mu()[0]
+    if change:  # the amplifiers' unit, from the fifth event on
+        anew = deepcopy(documents[1])
+        anew[1]["uid"] += "-2"
+        for _, event in documents[6:-1]:
+            event["descriptor"] = anew[1]["uid"]
+        documents.insert(6, anew)
+    for _, doc in documents[6:-1] if change else documents[1:-1]:
+        for key in ("I0", "It", "Ir"):
+            if "data_keys" in doc:
+                doc["data_keys"][key]["units"] = "nA"
+            else:
+                doc["data"][key] *= 1e9
+    data = ScanData.from_documents(with_dark(documents, DARK, units="A"))
+    assert data.units["I0"] == "nA"
+    np.testing.assert_allclose(data.merged().dark["i0"], 40e9)
+    np.testing.assert_allclose(data.mu()[0], expected, rtol=1e-12)
 
 
 def test_counts_without_a_dwell_time_keep_their_dark_current(xafs_documents):
