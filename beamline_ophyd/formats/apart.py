@@ -1,10 +1,12 @@
 """Damaged files read in a process of their own, which they may take with them.
 
 HDF5 trusts what it reads: a single wrong byte can end the process that opens the file with a
-segmentation fault, and no ``except`` helps.
+segmentation fault, or keep it busy for ever, and no ``except`` helps.
 """
 
 import json
+import math
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +20,9 @@ from .salvage import Salvage, salvage
 from .validate import validate_file
 
 __all__ = ["salvage_files", "validate_files"]
+
+LEAST_S, S_PER_MEGABYTE = 5.0, 20.0
+"""Time of the processor for a file, whose reading takes a hundredth of it where it is whole."""
 
 
 def validate_files(paths: Sequence[str | Path], *, application: bool = True) -> list[list[Problem]]:
@@ -131,8 +136,19 @@ _TASKS = {
 }
 
 
+def _limit_time(path: str) -> None:
+    """Have the system end this process if it takes far longer than a whole file of that size."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    megabytes = Path(path).stat().st_size / 1e6 if Path(path).exists() else 0.0
+    allowed_s = used.ru_utime + used.ru_stime + LEAST_S + S_PER_MEGABYTE * megabytes
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    if most == resource.RLIM_INFINITY or allowed_s < most:
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(allowed_s), most))
+
+
 def _work(task: str, paths: Iterable[str]) -> None:
     for path in paths:
+        _limit_time(path)
         sys.stdout.write(_TASKS[task](path) + "\n")
         sys.stdout.flush()
 

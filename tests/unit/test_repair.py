@@ -1,3 +1,6 @@
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import h5py
@@ -184,6 +187,23 @@ def test_lost_column_costs_only_itself(kept):
     assert validate_file(done.path, application=False) == []
 
 
+BUSY = """
+import sys
+from beamline_ophyd.formats import apart
+apart.LEAST_S = 0.5
+apart._TASKS["salvage"] = lambda path: [turn for turn in iter(int, 1) if turn]
+apart._work("salvage", sys.argv[1:])
+"""
+
+
+def test_a_file_that_keeps_hdf5_busy_for_ever_ends_its_process(tmp_path):
+    place = tmp_path / "a.nxs"
+    place.write_bytes(b"HDF")
+    done = subprocess.run([sys.executable, "-c", BUSY, place], timeout=100, check=False)
+    assert done.returncode == -signal.SIGXCPU
+
+
+@pytest.mark.timeout(600)  # of sixty damaged files one or two may keep their process busy
 def test_no_damaged_byte_stops_a_repair(kept, tmp_path):
     _, path, _ = kept()
     whole, random = path.read_bytes(), np.random.default_rng(2)
