@@ -108,7 +108,14 @@ class Beamline(_Resets):
         return [self.get(name) for name in names]
 
     def get(self, name, **options):
-        value = self.pv(name).get(timeout=DEADLINE_S, use_monitor=False, **options)
+        options |= {"timeout": DEADLINE_S, "use_monitor": False}
+        try:
+            value = self.pv(name).get(**options)
+        except epics.ca.ChannelAccessGetFailure:
+            # On a busy machine a channel goes and comes; pyepics may have asked for its type in
+            # between, which is -1 then, and asks for that ever after. A new PV asks anew.
+            self._pvs.pop(name).disconnect()
+            value = self.pv(name).get(**options)
         assert value is not None, f"{self.prefix}{name} did not answer"
         return value
 
