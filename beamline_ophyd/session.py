@@ -9,19 +9,15 @@ The same in IPython, Jupyter and scripts. Nothing connects before :func:`start`.
 
 import contextlib
 import logging
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial, reduce
 from pathlib import Path
 from typing import Any, Literal
 
 from bluesky import RunEngine
-from bluesky.utils import PersistentDict
 
 from beamline_ophyd import plans
 from beamline_ophyd.callbacks import (
-    FigureView,
     Journal,
     LiveReduction,
     LiveView,
@@ -29,10 +25,8 @@ from beamline_ophyd.callbacks import (
     ReportWriter,
     ScanProgress,
     ScanSummary,
-    TextView,
     TiledPublisher,
     TimingMemory,
-    WebView,
 )
 from beamline_ophyd.callbacks.retention import JournalPruning, whole_elsewhere
 from beamline_ophyd.console import tell_errors_briefly
@@ -41,8 +35,16 @@ from beamline_ophyd.formats.journal import unfinished_run
 from beamline_ophyd.formats.problems import make_writable
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
 from beamline_ophyd.serving import DataFolder
-from beamline_ophyd.serving.client import split_key
 from beamline_ophyd.settings import Settings, read_settings
+from beamline_ophyd.wiring import (
+    chosen_wrappers,
+    each,
+    live_reduction,
+    named_server,
+    persistent_metadata,
+    plan_wrappers,
+    running_server,
+)
 
 __all__ = ["Session", "start"]
 
@@ -323,7 +325,7 @@ def start(
     engine = RunEngine({}, during_task=plans.InterruptibleTask())
     try:
         missing = set(beamline.connect(timeout)) - {SIMULATION}
-        chosen = _chosen_wrappers(beamline, suspend, proposal)
+        chosen = chosen_wrappers(beamline, suspend, proposal)
     except BaseException:
         engine.loop.call_soon_threadsafe(engine.loop.stop)
         if occupancy is not None:
@@ -340,8 +342,8 @@ def start(
     # Left alone where it cannot be made: the writer's check says so before a run opens.
     with contextlib.suppress(OSError):
         served.files.mkdir(parents=True, exist_ok=True)
-    named = _writer_of(tiled) if isinstance(tiled, str) else tiled
-    server = named or _running(served)
+    named = named_server(tiled) if isinstance(tiled, str) else tiled
+    server = named or running_server(served)
     publisher = None if server is None else TiledPublisher(*server, journal=journal)
     reports = ReportWriter() if report else None
     options = kept.files.model_dump(exclude_none=True)
@@ -349,12 +351,12 @@ def start(
     writer = NXxasWriter(
         served.files,
         journal=journal,
-        on_file=_each(publisher and publisher.register_file, reports),
+        on_file=each(publisher and publisher.register_file, reports),
         on_sweep_file=publisher and publisher.register_sweep_file,
         **options,
     )
 
-    metadata = _metadata(home, kept=occupancy is not None)
+    metadata = persistent_metadata(home, kept=occupancy is not None)
     metadata["versions"] = engine.md["versions"]
     engine.md = metadata
     engine.md["Beamline"] = {"name": name}
@@ -370,7 +372,7 @@ def start(
     view = LiveView(table=False if live == "text" else table, plots=plots)
     if view.table or view.plots:
         engine.subscribe(view)
-    if (reduction := _reduction(live, server, figure=view.plots)) is not None:
+    if (reduction := live_reduction(live, server, figure=view.plots)) is not None:
         engine.subscribe(reduction)
     if progress:
         if live != "text":  # which has the terminal for itself
@@ -387,7 +389,7 @@ def start(
     tell_errors_briefly()
     if (gate := beamline.get("shutter")) is not None:
         plans.close_after_halt(engine, gate)
-    engine.preprocessors += _wrappers(beamline, engine, check)
+    engine.preprocessors += plan_wrappers(beamline, engine, check)
     engine.preprocessors += chosen
     return Session(
         RE=engine,
@@ -400,101 +402,3 @@ def start(
         live=reduction,
         pruning=JournalPruning(journal, whole_elsewhere(served, named), **kept.journal.limits),
     )
-
-
-def _reduction(
-    live: bool | Literal["text"], server: tuple[str, str] | None, *, figure: bool
-) -> LiveReduction | None:
-    """The live reduction with all views that somebody may look at; None where there is none."""
-    if not live:
-        return None
-    views = [] if server is None else [WebView(*server)]
-    views += [FigureView()] if figure else []
-    views += [TextView()] if live == "text" else []
-    return LiveReduction(*views) if views else None
-
-
-def _each(*told: Callable[..., None] | None) -> Callable[..., None]:
-    """One function for all that want to be told the same."""
-
-    def tell(*args: Any) -> None:
-        for one in told:
-            if one is not None:
-                one(*args)
-
-    return tell
-
-
-def _wrappers(
-    beamline: Beamline, engine: RunEngine, check: Callable[[Mapping[str, Any]], None]
-) -> list[Any]:
-    """What every plan gets around it; innermost first, so that checks precede the shutter."""
-    # bluesky keeps the reason to itself when a plan closes its run, as nearly all do.
-    reason = partial(plans.abort_reason_wrapper, reason=lambda: getattr(engine, "_reason", ""))
-    wrappers = [reason, lambda plan: plans.check_before_run_wrapper(plan, check)]
-    if (in_beam := getattr(beamline.get("stage"), "sample", None)) is not None:
-        wrappers.insert(0, partial(plans.sample_name_wrapper, name=in_beam))
-    if (gate := beamline.get("shutter")) is not None:
-        wrappers.append(partial(plans.shutter_wrapper, shutter=gate))
-    if baseline := beamline.labelled("baseline"):
-        wrappers.append(partial(plans.baseline_wrapper, devices=baseline))
-    return wrappers
-
-
-def _chosen_wrappers(
-    beamline: Beamline, suspend: bool | Mapping[str, Any], proposal: str | Path | None
-) -> list[Any]:
-    """What every plan gets around it where a user has asked for it."""
-    wrappers: list[Any] = []
-    if proposal is not None:
-        wrappers.append(partial(plans.proposal_wrapper, file=str(proposal)))
-    if suspend is True and "ring" not in beamline:
-        logger.warning("no device is called ring, so no run waits for the beam; name a signal")
-    elif suspend:
-        chosen = {"current": "ring.current"} if suspend is True else dict(suspend)
-        chosen = {key: _signal(beamline, value) for key, value in chosen.items()}
-        plans.beam_suspenders(**chosen)  # refuses what does not fit, before there is a plan
-        wrappers.append(lambda plan: plans.suspend_wrapper(plan, plans.beam_suspenders(**chosen)))
-    return wrappers
-
-
-def _signal(beamline: Beamline, named: Any) -> Any:
-    """A signal by its name, such as "ring.current"; anything else is what it is."""
-    if not isinstance(named, str):
-        return named
-    device, *parts = named.split(".")
-    try:
-        return reduce(getattr, parts, beamline[device])
-    except (KeyError, AttributeError) as error:
-        raise ValueError(f"suspend names {named!r}, which is no signal: {error}") from error
-
-
-def _metadata(home: Path, *, kept: bool) -> Any:
-    """The RunEngine's metadata: on disk, or a copy of what another session keeps there."""
-    metadata: Any = PersistentDict(str(home / "metadata"))
-    if kept:
-        return metadata
-    copy = dict(metadata)
-    if (finalizer := getattr(metadata, "_finalizer", None)) is not None:
-        finalizer.detach()  # by which it would write over the other session's
-    return copy
-
-
-def _writer_of(uri: str) -> tuple[str, str]:
-    """Address and writer's key of a Tiled server that is named."""
-    address, key = split_key(uri)
-    return address, key or os.environ.get("TILED_API_KEY") or DataFolder.at().key("writer")
-
-
-def _running(served: DataFolder) -> tuple[str, str] | None:
-    """Address and writer's key of the Tiled server that runs over a data folder."""
-    state = served.running()
-    if state is None:
-        logger.warning(
-            "no Tiled server runs over %s: runs go to the journal and to files only; "
-            "start one with `beamline tiled --folder %s`",
-            served.root,
-            served.root,
-        )
-        return None
-    return str(state["uri"]), served.key("writer")

@@ -1,0 +1,127 @@
+"""What a session is wired of: wrappers around every plan, metadata, and where its data go."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from functools import partial, reduce
+from pathlib import Path
+from typing import Any, Literal
+
+from bluesky import RunEngine
+from bluesky.utils import PersistentDict
+
+from beamline_ophyd import plans
+from beamline_ophyd.callbacks import FigureView, LiveReduction, TextView, WebView
+from beamline_ophyd.devices import Beamline
+from beamline_ophyd.serving import DataFolder
+from beamline_ophyd.serving.client import split_key
+
+__all__ = [
+    "chosen_wrappers",
+    "each",
+    "live_reduction",
+    "named_server",
+    "persistent_metadata",
+    "plan_wrappers",
+    "running_server",
+]
+
+logger = logging.getLogger("bluesky.beamline_ophyd")
+
+
+def live_reduction(
+    live: bool | Literal["text"], server: tuple[str, str] | None, *, figure: bool
+) -> LiveReduction | None:
+    """The live reduction with all views that somebody may look at; None where there is none."""
+    if not live:
+        return None
+    views = [] if server is None else [WebView(*server)]
+    views += [FigureView()] if figure else []
+    views += [TextView()] if live == "text" else []
+    return LiveReduction(*views) if views else None
+
+
+def each(*told: Callable[..., None] | None) -> Callable[..., None]:
+    """One function for all that want to be told the same."""
+
+    def tell(*args: Any) -> None:
+        for one in told:
+            if one is not None:
+                one(*args)
+
+    return tell
+
+
+def plan_wrappers(
+    beamline: Beamline, engine: RunEngine, check: Callable[[Mapping[str, Any]], None]
+) -> list[Any]:
+    """What every plan gets around it; innermost first, so that checks precede the shutter."""
+    # bluesky keeps the reason to itself when a plan closes its run, as nearly all do.
+    reason = partial(plans.abort_reason_wrapper, reason=lambda: getattr(engine, "_reason", ""))
+    wrappers = [reason, lambda plan: plans.check_before_run_wrapper(plan, check)]
+    if (in_beam := getattr(beamline.get("stage"), "sample", None)) is not None:
+        wrappers.insert(0, partial(plans.sample_name_wrapper, name=in_beam))
+    if (gate := beamline.get("shutter")) is not None:
+        wrappers.append(partial(plans.shutter_wrapper, shutter=gate))
+    if baseline := beamline.labelled("baseline"):
+        wrappers.append(partial(plans.baseline_wrapper, devices=baseline))
+    return wrappers
+
+
+def chosen_wrappers(
+    beamline: Beamline, suspend: bool | Mapping[str, Any], proposal: str | Path | None
+) -> list[Any]:
+    """What every plan gets around it where a user has asked for it."""
+    wrappers: list[Any] = []
+    if proposal is not None:
+        wrappers.append(partial(plans.proposal_wrapper, file=str(proposal)))
+    if suspend is True and "ring" not in beamline:
+        logger.warning("no device is called ring, so no run waits for the beam; name a signal")
+    elif suspend:
+        chosen = {"current": "ring.current"} if suspend is True else dict(suspend)
+        chosen = {key: _signal(beamline, value) for key, value in chosen.items()}
+        plans.beam_suspenders(**chosen)  # refuses what does not fit, before there is a plan
+        wrappers.append(lambda plan: plans.suspend_wrapper(plan, plans.beam_suspenders(**chosen)))
+    return wrappers
+
+
+def _signal(beamline: Beamline, named: Any) -> Any:
+    """A signal by its name, such as "ring.current"; anything else is what it is."""
+    if not isinstance(named, str):
+        return named
+    device, *parts = named.split(".")
+    try:
+        return reduce(getattr, parts, beamline[device])
+    except (KeyError, AttributeError) as error:
+        raise ValueError(f"suspend names {named!r}, which is no signal: {error}") from error
+
+
+def persistent_metadata(home: Path, *, kept: bool) -> Any:
+    """The RunEngine's metadata: on disk, or a copy of what another session keeps there."""
+    metadata: Any = PersistentDict(str(home / "metadata"))
+    if kept:
+        return metadata
+    copy = dict(metadata)
+    if (finalizer := getattr(metadata, "_finalizer", None)) is not None:
+        finalizer.detach()  # by which it would write over the other session's
+    return copy
+
+
+def named_server(uri: str) -> tuple[str, str]:
+    """Address and writer's key of a Tiled server that is named."""
+    address, key = split_key(uri)
+    return address, key or os.environ.get("TILED_API_KEY") or DataFolder.at().key("writer")
+
+
+def running_server(served: DataFolder) -> tuple[str, str] | None:
+    """Address and writer's key of the Tiled server that runs over a data folder."""
+    state = served.running()
+    if state is None:
+        logger.warning(
+            "no Tiled server runs over %s: runs go to the journal and to files only; "
+            "start one with `beamline tiled --folder %s`",
+            served.root,
+            served.root,
+        )
+        return None
+    return str(state["uri"]), served.key("writer")
