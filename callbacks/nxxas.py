@@ -379,8 +379,9 @@ class NXxasWriter:
             self._finish(run)
         self._retry_journal()
         now, promised = time.monotonic(), self._flush_interval
-        # A document may wait for one flush to end and then for its own to be over.
-        self._worker.tick_interval = max(promised / 2, promised - 2 * (now - began))
+        # A document may wait for one flush to end and then for its own to be over, and the
+        # thread for a busy machine to wake it.
+        self._worker.tick_interval = max(promised / 2, 0.9 * promised - 2 * (now - began))
         self._rest_until = now + written / FLUSH_BYTES_PER_S - self._worker.tick_interval
         return None
 
