@@ -15,7 +15,8 @@ def test_the_ioc_is_killed_in_mid_scan(scanning):
     ended = scan.until("ended")
     # The cause, and not what its consequences say: the shutter, the last baseline readings.
     cause = ended["error"]
-    assert "connect" in cause or "no answer" in cause
+    # A read that is under way ends by its own limit, before the client knows of the server's end.
+    assert any(words in cause for words in ("connect", "no answer", "Failed to read BL02:"))
     assert "BL02:SCALER" in cause or "BL02:MONO" in cause
     assert ended["seconds"] < 30  # since it was killed: no motion or count has this long
     assert ended["done"]
