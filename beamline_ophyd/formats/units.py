@@ -53,7 +53,7 @@ def in_one_unit(
             streams[name] = replace(
                 stream,
                 columns={**stream.columns, **columns},
-                data_keys=_in_units(stream.data_keys, converted[name]),
+                data_keys=_said_in(stream.data_keys, converted[name]),
                 converted=frozenset(columns),
             )
     if not streams:
@@ -62,7 +62,7 @@ def in_one_unit(
         run,
         streams={**run.streams, **streams},
         descriptors=tuple(
-            {**d, "data_keys": _in_units(described(d), converted[str(d.get("name"))])}
+            {**d, "data_keys": _said_in(described(d), converted[str(d.get("name"))])}
             if str(d.get("name")) in converted
             else d
             for d in run.descriptors
@@ -118,7 +118,7 @@ def _converted(stream: Stream, key: str, given: list[str | None], unit: str) -> 
     return values
 
 
-def _in_units(
+def _said_in(
     data_keys: Mapping[str, Mapping[str, Any]], units: Mapping[str, str]
 ) -> dict[str, Mapping[str, Any]]:
     return {

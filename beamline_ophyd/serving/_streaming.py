@@ -12,10 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.exceptions import RedisError
-from tiled.server.streaming import (
-    RedisStreamingDatastore,
-    register_datastore,
-)
+from tiled.server.streaming import RedisStreamingDatastore, register_datastore
 
 __all__ = ["AWAY", "do_without_redis"]
 

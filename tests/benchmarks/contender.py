@@ -99,7 +99,8 @@ class WholeAppendLoop(AppendLoop):
         import h5py
         import numpy as np
 
-        super().__call__(name, doc) if name != "stop" else None
+        if name != "stop":
+            super().__call__(name, doc)
         if name == "event_page":
             for key, values in doc["timestamps"].items():
                 self.file[f"timestamps/{key}"] = values

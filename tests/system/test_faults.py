@@ -31,7 +31,7 @@ def test_the_ioc_is_killed_in_mid_scan(scanning):
 
 @pytest.mark.slow("a scan in a process of its own, with servers to kill")
 def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended):
-    # At this speed a point takes long enough that two seconds are a hundred points.
+    # At this speed a point takes long enough that half a second is a few dozen points.
     scan = scanning("--speed", "30")
     pids = scan.until("ready")
     scan.until("point", 200)
@@ -47,12 +47,11 @@ def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended):
     assert names[0] == "start"
     assert len(kept) >= 200
 
-    # Half a second is promised, which the writer's own tests hold it to by a clock of theirs; the
-    # rest is for a process that a busy machine lets wait.
+    # At most the last half second is missing, and a tenth for the flush itself.
     (partial,) = (scan.folder / "files").glob("*.part")
     with h5py.File(partial, locking=False) as nexus:
         found = np.asarray(nexus["entry/instrument/i0/data"])
-    flushed = [e for e in kept if e["time"] < kept[-1]["time"] - 2.0]
+    flushed = [e for e in kept if e["time"] < kept[-1]["time"] - 0.6]
     assert len(found) >= len(flushed) > 0
     np.testing.assert_array_equal(found, [e["data"]["I0"] for e in kept[: len(found)]])
 

@@ -419,6 +419,7 @@ def test_server_killed_and_back_in_mid_run(
 ):
     server = mortal()
     port = port_of(server)
+    _, alone_s = scan_seconds(engine(), detector, motor, 200)
     publisher = publish(server.uri, server.keys.writer)
     assert publisher.wait(DEADLINE_S)
     RE = engine(publisher)
@@ -439,6 +440,7 @@ def test_server_killed_and_back_in_mid_run(
             assert restarted.wait(DEADLINE_S)
 
     RE.subscribe(disturb, "event")
+    began = time.monotonic()
     uid, _ = scan_seconds(RE, detector, motor, 200)
     helper.join(DEADLINE_S)
     assert publisher.wait(DEADLINE_S)
@@ -454,6 +456,7 @@ def test_server_killed_and_back_in_mid_run(
     assert "cannot be used" in told[0]
     assert "the scan goes on" in told[0].lower()
     assert "again" in told[1]
+    assert time.monotonic() - began < alone_s + 20.0
 
 
 @pytest.mark.slow("several starts of Tiled")
@@ -468,8 +471,7 @@ def test_a_run_goes_on_at_its_pace_while_the_server_is_dead(
     RE = engine(publisher)
     RE.subscribe(lambda name, doc: kill(server) if doc["seq_num"] == 20 else None, "event")
     uid, seconds = scan_seconds(RE, detector, motor, 300)
-    # The shortest pause between two looks for the server, at each point that was left, is a minute.
-    assert seconds < alone_s + 30.0
+    assert seconds < 2 * alone_s + 1.0
     assert not publisher.wait(0.5)
     assert publisher.away
     again = mortal(port)
@@ -514,11 +516,13 @@ def test_a_server_that_takes_requests_and_never_answers(
 ):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        _, alone_s = scan_seconds(engine(), detector, motor, 50)
         patient = publish(uri, "00ff", timeout_s=DEADLINE_S)
         scan_seconds(engine(patient), detector, motor, 50)
         assert not patient.away  # it waits for its first answer still, and the scan has not
         publisher = publish(uri, "00ff", timeout_s=0.3)
-        scan_seconds(engine(publisher), detector, motor, 50)
+        _, seconds = scan_seconds(engine(publisher), detector, motor, 50)
+        assert seconds < 2 * alone_s + 1.0
         assert warned.wait(DEADLINE_S)
         assert not publisher.wait(0.5)
         assert len(warnings_of(caplog)) == 1
