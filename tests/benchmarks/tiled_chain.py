@@ -45,7 +45,10 @@ client = connect(uri, key)
 list(client.runs)
 print("ready", flush=True)
 uid = sys.stdin.readline().strip()
-while uid not in client.runs:
+until = time.monotonic() + 60
+while uid not in client.runs:  # a publisher has it there in a moment, of which nobody tells
+    if time.monotonic() > until:
+        sys.exit(f"run {uid} did not come")
     time.sleep(0.02)
 run = client.runs[uid]
 late = [time.time() - point["time"] for point in live(run)]
