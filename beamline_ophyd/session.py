@@ -30,19 +30,21 @@ from beamline_ophyd.callbacks import (
 )
 from beamline_ophyd.callbacks.retention import JournalPruning, whole_elsewhere
 from beamline_ophyd.console import tell_errors_briefly
-from beamline_ophyd.devices import SIMULATOR, Beamline, load_beamline
+from beamline_ophyd.devices import SIMULATOR, Beamline, BeamlineFileError, load_beamline
 from beamline_ophyd.formats.journal import unfinished_run
 from beamline_ophyd.formats.problems import make_writable
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
 from beamline_ophyd.serving import DataFolder
 from beamline_ophyd.settings import Settings, read_settings
 from beamline_ophyd.wiring import (
+    check_names,
     chosen_wrappers,
     each,
     live_reduction,
     named_server,
     persistent_metadata,
     plan_wrappers,
+    prompt_names,
     running_server,
 )
 
@@ -121,18 +123,8 @@ class Session:
 
     def namespace(self) -> dict[str, Any]:
         """Names for an interactive session: RE, the devices, the plans."""
-        from bluesky import plan_stubs as bps
-        from bluesky import plans as bp
-
-        names = {"bp": bp, "bps": bps, "session": self}
-        names |= {name: getattr(plans, name) for name in plans.__all__}
-        names |= {"RE": self.RE} | {name: self.beamline[name] for name in self.beamline}
-        if self.chambers is not None:
-            names |= {"i0": self.i0, "it": self.it, "ir": self.ir}
-            names |= {
-                n: d for n in ("ifluor", "diffracted") if (d := getattr(self.chambers, n, None))
-            }
-        return names
+        names = {"session": self, "RE": self.RE} | prompt_names(self.beamline)
+        return names | {name: self.beamline[name] for name in self.beamline}
 
     def recorded(self, uid: str) -> str:
         """Path of a run's journal, by its uid or the beginning of it, for ``resume=``.
@@ -289,7 +281,8 @@ def start(
     BeamlineConnectionError
         When the beamline does not answer.
     BeamlineFileError
-        For a file that cannot be used.
+        For a file that cannot be used, or a device with a name that the session gives to
+        something else, such as a plan.
     BeamlineBusyError
         When another session is on the beamline; says whose.
     SettingsError
@@ -308,6 +301,11 @@ def start(
     )
     left = unfinished_run(journal.folder)
     beamline = load_beamline(devices, P=prefix)
+    try:
+        check_names(beamline, devices)
+    except BeamlineFileError:
+        beamline.disconnect()
+        raise
     simulator = Path(devices) == SIMULATOR
     name = prefix.rstrip(":") if simulator else Path(devices).stem
     address = beamline_address(prefix, str(Path(devices).resolve()))

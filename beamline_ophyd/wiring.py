@@ -12,21 +12,55 @@ from bluesky.utils import PersistentDict
 
 from beamline_ophyd import plans
 from beamline_ophyd.callbacks import FigureView, LiveReduction, TextView, WebView
-from beamline_ophyd.devices import Beamline
+from beamline_ophyd.devices import Beamline, BeamlineFileError
 from beamline_ophyd.serving import DataFolder
 from beamline_ophyd.serving.client import split_key
 
 __all__ = [
+    "check_names",
     "chosen_wrappers",
     "each",
     "live_reduction",
     "named_server",
     "persistent_metadata",
     "plan_wrappers",
+    "prompt_names",
     "running_server",
 ]
 
 logger = logging.getLogger("bluesky.beamline_ophyd")
+
+_CHAMBERS = ("i0", "it", "ir", "ifluor", "diffracted")
+
+
+def prompt_names(beamline: Beamline) -> dict[str, Any]:
+    """What has a name at the prompt beside the RunEngine, the session and the devices."""
+    from bluesky import plan_stubs as bps
+    from bluesky import plans as bp
+
+    names = {"bp": bp, "bps": bps} | {name: getattr(plans, name) for name in plans.__all__}
+    chambers = beamline.get("chambers")
+    found = {name: getattr(chambers, name, None) for name in _CHAMBERS}
+    return names | {name: chamber for name, chamber in found.items() if chamber is not None}
+
+
+def check_names(beamline: Beamline, file: str | Path) -> None:
+    """Refuse a device that would take the place of something else at the prompt.
+
+    Raises
+    ------
+    BeamlineFileError
+        Names the device, its file and what it would replace.
+    """
+    own = {"RE": "its RunEngine", "session": "itself", "bp": "bluesky's plans"}
+    own |= {"bps": "bluesky's plan stubs"} | {name: f"chambers.{name}" for name in _CHAMBERS}
+    taken = {"RE", "session", *prompt_names(beamline)}
+    for name in beamline:
+        if name in taken:
+            raise BeamlineFileError(
+                f"{file}: a device is called {name!r}, the name that a session gives to "
+                f"{own.get(name, f'beamline_ophyd.plans.{name}')}; give the device another one"
+            )
 
 
 def live_reduction(

@@ -1,5 +1,6 @@
 """The devices of a beamline, built from one YAML file."""
 
+import keyword
 import re
 import warnings
 from collections.abc import Iterator, Mapping
@@ -247,7 +248,7 @@ class _Instrument(Instrument):
 def _check_entry(kind: str, entry: Mapping[str, Any], names: set[str]) -> None:
     """Check what every device has: a name of its own, among those so far, and labels."""
     name = str(entry.get("name", ""))
-    if not name.isidentifier() or name in names:
+    if not name.isidentifier() or keyword.iskeyword(name) or name in names:
         raise BeamlineFileError(
             f"device {kind} got the name {name!r}; give each device a name of its own, as a "
             "variable of Python may have"

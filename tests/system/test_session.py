@@ -16,6 +16,7 @@ from bluesky.preprocessors import plan_mutator
 from bluesky.utils import RunEngineInterrupted
 
 from beamline_ophyd import ScanData
+from beamline_ophyd.devices import BeamlineFileError
 from beamline_ophyd.formats.journal import read_journal
 from beamline_ophyd.formats.problems import OutputError
 from beamline_ophyd.formats.validate import validate_file
@@ -39,6 +40,25 @@ def test_a_folder_that_takes_nothing_is_refused_before_anything_connects(tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match=r"folder .*/file cannot be written .*give another"):
         start("AWAY:", folder=tmp_path / "file", timeout=0.1)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("RE", "its RunEngine"),
+        ("xafs_scan", r"beamline_ophyd\.plans\.xafs_scan"),
+        ("bps", "bluesky's plan stubs"),
+        ("it", r"chambers\.it"),
+    ],
+)
+def test_a_device_that_would_replace_a_name_at_the_prompt_is_refused(tmp_path, name, given):
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        f"IonChambers: [{{name: chambers, prefix: 'AWAY:'}}]\nophyd.Device: [{{name: {name}}}]\n"
+    )
+    words = rf"own\.yaml: a device is called '{name}', .* session gives to {given}; give .* another"
+    with pytest.raises(BeamlineFileError, match=words):
+        start("AWAY:", devices=file, folder=tmp_path, timeout=0.1)
 
 
 def test_a_run_knows_its_beamline_and_its_sample(begin, side):

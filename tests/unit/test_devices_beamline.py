@@ -104,6 +104,7 @@ def test_a_component_that_is_not_there_is_named(cls, pvs, words):
         ("ophyd.Nonsense: [{name: s}]", "ophyd.Nonsense"),
         ("Shutter: [{prefix: X}]", "name"),
         ("Shutter: [{name: 2nd, prefix: X}]", "'2nd'"),
+        ("Shutter: [{name: lambda, prefix: X}]", "'lambda'"),
         ("Shutter: [{name: s, prefix: X}, {name: s, prefix: Y}]", "'s'"),
         ("Shutter: [{name: s, prefix: $(Q)}]", r"macro \$\(Q\) has no value"),
         ("Shutter: [{name: s, pvs: {cmd: X}}]", "device 's': Shutter has no component 'cmd'"),
