@@ -103,10 +103,12 @@ def serve(folder: DataFolder, host: str, port: int, config_file: Path | None = N
     from ._config import check_shareable, read_config
     from ._databases import make_ready
     from ._guard import guard
+    from ._key_cache import look_keys_up_once
     from ._streaming import do_without_redis
     from ._tables import mend_tables
 
     do_without_redis()
+    look_keys_up_once()
     config = read_config(folder, config_file)
     if folder.name:
         check_shareable(config, folder)

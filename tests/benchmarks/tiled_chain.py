@@ -1,15 +1,18 @@
 """What the whole chain of callbacks costs an event, and when a point can be seen elsewhere.
 
     python -m tests.benchmarks.tiled_chain [--points N N] [--rounds N] [--beamline-points N]
+                                           [--own-core]
 
 The chain of a session (journal, NXxas file, Tiled, live reduction with its page) in turn with the
 RunEngine alone: at the simulated beamline, and over devices in memory that take no time, there
 beside bluesky's TiledWriter at batches of 1, 10 and 10000. A second client, a process of its own,
 follows with `live` and notes when it sees each point.
 
-The clock of the wall is what a scan feels, and shakes with the machine's other work. The time of
-the CPU is counted for the callbacks alone: on the RunEngine's thread and on their own. A second
-table tells it of each of them.
+The clock of the wall is what a scan feels, and shakes with the machine's other work: so one row
+is that of the RunEngine alone beside a stranger, a process that computes as much as Tiled's server
+and the second client do and has nothing to do with the scan. With --own-core the scan has the first
+core for itself, as where the server is on another machine. The time of the CPU is counted for the
+callbacks alone: on the RunEngine's thread and on their own. A second table tells it of each.
 """
 
 import argparse
@@ -36,6 +39,15 @@ from beamline_ophyd.simulator import DeviceServer
 CALLING = "on the RunEngine's thread"
 OWN_THREADS = ("NXxas writer", "tiled publisher", "live reduction")
 WAIT_S = 60.0
+
+STRANGER = """
+import time
+while True:
+    until = time.perf_counter() + 0.004
+    while time.perf_counter() < until:
+        {str(n): n for n in range(100)}
+    time.sleep(0.006)
+"""
 
 FOLLOW = """
 import json, sys, time
@@ -169,29 +181,45 @@ def contenders(folder, server, client):
     """Name to a function that makes callbacks, one that waits for them, and one that ends them."""
 
     def writer(batch):
-        nothing = lambda: None  # noqa: E731
         return lambda: ([TiledWriter(client.runs, batch_size=batch)], nothing, nothing)
 
     return {
         "the whole chain": lambda: session_chain(folder, server),
         **{f"TiledWriter, batches of {n}": writer(n) for n in (1, 10, 10_000)},
+        "none, beside a stranger": stranger,
     }
+
+
+def nothing():
+    """What there is to wait for, and to end, of callbacks that do all at once."""
+
+
+def stranger():
+    """No callback, and a process that computes 40 % of the time."""
+    process = subprocess.Popen([sys.executable, "-c", STRANGER])
+
+    def end():
+        process.kill()
+        process.wait(WAIT_S)
+
+    return [], nothing, end
 
 
 def row(engine, scan, server, name, make, rounds):
     """A line of the table, and what was spent where; the RunEngine alone and with callbacks."""
     alone, together, late = [], [], []
     for _ in range(rounds):
-        alone.append(Meter([], lambda: None).run(engine, scan))
+        alone.append(Meter([], nothing).run(engine, scan))
         callbacks, settle, end = make()
-        with follower(server) as process:
+        with follower(server) if callbacks else contextlib.nullcontext() as process:
             together.append(Meter(callbacks, settle, process).run(engine, scan))
             end()
-            late += json.loads(process.stdout.readline())
+            if process is not None:
+                late += json.loads(process.stdout.readline())
     clock = median(cost.clock for cost in alone)
     added = median(b.clock - a.clock for a, b in zip(alone, together, strict=True))
     own = median(cost.callbacks_cpu for cost in together)
-    seen = f"{sorted(late)[int(0.95 * len(late))]:.2f}, {max(late):.2f}"
+    seen = f"{sorted(late)[int(0.95 * len(late))]:.2f}, {max(late):.2f}" if late else ""
     cells = [scan.name, name, f"{clock:.2f}", f"{added:+.2f}", f"{added / clock:+.0%}"]
     cells += [f"{own:.2f}", f"{own / clock:.0%}", seen]
     spent = {part: median(cost.cpu[part] for cost in together) for part in together[0].cpu}
@@ -238,6 +266,18 @@ def chain_table(folder, options):
     yield from parts
 
 
+def keep_a_core():
+    """Keep every process that is started from now on off the first core, and this one on it."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {first})
+    start = subprocess.Popen.__init__
+
+    def start_elsewhere(self, *args, **options):
+        start(self, *args, preexec_fn=lambda: os.sched_setaffinity(0, others), **options)
+
+    subprocess.Popen.__init__ = start_elsewhere
+
+
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser()
@@ -247,7 +287,10 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="of a scan in memory")
     parser.add_argument("--beamline-points", type=int, default=100, help="0 to leave it out")
     parser.add_argument("--beamline-rounds", type=int, default=2)
+    parser.add_argument("--own-core", action="store_true", help="for the scan, of two or more")
     options = parser.parse_args()
+    if options.own_core:
+        keep_a_core()
     with tempfile.TemporaryDirectory() as folder:
         for text in chain_table(Path(folder), options):
             sys.stdout.write(text + "\n")

@@ -1,6 +1,7 @@
 """What a real Tiled server refuses to read, and to whom."""
 
 import dataclasses
+import time
 
 import h5py
 import httpx
@@ -200,3 +201,21 @@ def test_replacing_a_key_ends_what_was_made_with_it(tmp_path):
         assert get(again, "metadata/", made["writer"]).status_code == 401
         assert get(again, "metadata/", made["reader"]).status_code == 200
         assert get(again, "metadata/", again.keys.writer).status_code == 200
+
+
+def test_a_revoked_key_opens_nothing_after_a_moment(served, writer):
+    secret = mint(served, served.keys.reader)
+    assert get(served, "metadata/", secret).status_code == 200
+    answer = httpx.delete(
+        f"{served.uri}/api/v1/auth/apikey",
+        params={"first_eight": secret[:8]},
+        headers={"Authorization": f"Apikey {served.keys.reader}"},
+        trust_env=False,
+        timeout=TIMEOUT_S,
+    )
+    assert answer.status_code == 204
+    until = time.monotonic() + TIMEOUT_S
+    while (status := get(served, "metadata/", secret).status_code) == 200:
+        assert time.monotonic() < until
+    assert status == 401
+    assert get(served, "metadata/", served.keys.reader).status_code == 200
