@@ -59,6 +59,12 @@ class Region:
     k_power: float = 0.0
     max_time: float | None = None
 
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            value = getattr(self, name)
+            if isinstance(value, np.generic):  # out of an array; what is recorded is plain JSON
+                object.__setattr__(self, name, value.item())
+
     def to_dict(self) -> dict[str, Any]:
         """The region as plain JSON, without what is at its default."""
         full = {name: getattr(self, name) for name in self.__dataclass_fields__}

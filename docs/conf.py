@@ -24,6 +24,7 @@ myst_heading_anchors = 3
 exclude_patterns = ["examples"]
 
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # SIMULATOR, and not where the file is on the machine that builds
 autodoc_typehints = "none"  # numpydoc's sections have the types, in words of the field
 numpydoc_show_class_members = False
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

@@ -1,6 +1,7 @@
 """What every plan asks of its arguments before its first message."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -46,9 +47,9 @@ def positive(name: str, value: Any, unit: str) -> float:
 
 def whole_number(name: str, value: Any, of: str, *, lowest: int = 1) -> int:
     """Return a whole number of at least `lowest`, or refuse it by the argument's name."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
         raise ValueError(f"{name} is {value!r}; give a whole number of {of}, {lowest} or more")
-    return value
+    return int(value)  # bluesky and pydantic take none of numpy's
 
 
 def check_detectors(plan: str, detectors: Any, advice: str = "give at least one") -> None:
@@ -92,7 +93,7 @@ def line(
     check_axis(name, axis, "give an axis, such as stage.x")
     number(f"start of {name}", start, "a position")
     number(f"stop of {name}", stop, "a position")
-    whole_number(f"num of {name}", num, of, lowest=lowest)
+    num = whole_number(f"num of {name}", num, of, lowest=lowest)
     if num > 1 and start == stop:
         raise ValueError(
             f"{name} starts and stops at {start!r}, with {num} {of}; give two positions, or one of "

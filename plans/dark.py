@@ -90,7 +90,7 @@ def record_dark_current(
     """
     check_detectors("record_dark_current", detectors)
     number("dwell_time", dwell_time, "seconds", lowest=1e-6)
-    whole_number("samples", samples, "readings")
+    samples = whole_number("samples", samples, "readings")
     timers_of(detectors, fixed_dwell=False)
     start = {
         "plan_name": "record_dark_current",
@@ -152,7 +152,7 @@ def dark_current_wrapper(
     check_detectors("dark_current_wrapper", detectors)
     number("max_age", max_age, "seconds", lowest=0)
     number("dwell_time", dwell_time, "seconds", lowest=1e-6)
-    whole_number("samples", samples, "readings")
+    samples = whole_number("samples", samples, "readings")
     timers_of(detectors, fixed_dwell=False)
 
     def around(msg: Msg):

@@ -153,7 +153,7 @@ def harmonic_check(
         raise ValueError("detune is 0; give a distance in the pitch's units")
     if inside == outside:
         raise ValueError(f"inside and outside are both {inside!r}; give two positions")
-    whole_number("num", num, "counts", lowest=3)
+    num = whole_number("num", num, "counts", lowest=3)
     intensity = sample_intensity(detectors, signal, monitor)
     if intensity.monitor is None:
         raise ValueError("no detector is known as I0; give its data key as monitor")

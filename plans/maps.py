@@ -320,8 +320,10 @@ def _mesh(
         yield from points.go(*at)
     plan = bp.grid_scan(
         detectors,
-        *slow[1:],
-        *fast[1:],
+        *slow[1:4],
+        len(targets[0]),
+        *fast[1:4],
+        len(targets[1]),
         snake_axes=snake,
         per_step=points.step,
         md={**start_md, **(md or {})},

@@ -56,7 +56,7 @@ def count(
     3
     """
     check_detectors("count", detectors)
-    whole_number("num", num, "counts")
+    num = whole_number("num", num, "counts")
     number("delay", delay, "seconds", lowest=0)
     points = PointTaker(detectors, time, fixed_dwell=fixed_dwell)
     plan = bp.count(detectors, num, delay, per_shot=points.shot, md={"dwell_s": time, **(md or {})})
@@ -120,5 +120,5 @@ def line_scan(
     points = PointTaker(detectors, time, settle_time=settle_time, fixed_dwell=fixed_dwell)
     yield from points.learn(axis, targets)
     start_md = {"plan_name": "line_scan", "dwell_s": time, **(md or {})}
-    plan = bp.scan(detectors, axis, start, stop, num, per_step=points.step, md=start_md)
+    plan = bp.scan(detectors, axis, start, stop, len(targets), per_step=points.step, md=start_md)
     return (yield from behind(shutter, points.around(plan)))

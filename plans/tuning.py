@@ -250,7 +250,7 @@ class _Curve:
         fixed_dwell: bool,
     ) -> MsgGenerator[RockingCurve]:
         half = positive("span", span, "the range of the scan") / 2
-        whole_number("num", num, "points", lowest=LEAST_POINTS)
+        num = whole_number("num", num, "points", lowest=LEAST_POINTS)
         points = PointTaker(self.detectors, time, settle_time=settle_time, fixed_dwell=fixed_dwell)
         here = (yield from read_number(self.pitch)) or 0.0
         positions = np.linspace(here - half, here + half, num).tolist()

@@ -158,9 +158,9 @@ def xafs_scan(
     >>> sum(message.command == "save" for message in messages)
     21
     """
-    whole_number("repeats", repeats, "sweeps")
-    whole_number("retakes", retakes, "further attempts", lowest=0)
-    whole_number("k_weight", k_weight, "powers of k", lowest=0)
+    repeats = whole_number("repeats", repeats, "sweeps")
+    retakes = whole_number("retakes", retakes, "further attempts", lowest=0)
+    k_weight = whole_number("k_weight", k_weight, "powers of k", lowest=0)
     number("e0_shift", e0_shift, "a number of eV")
     number("settle_time", settle_time, "seconds", lowest=0)
     if target_noise is not None:

@@ -87,6 +87,13 @@ def test_k_steps_are_what_was_asked_for():
     assert len(grid) == 201
 
 
+def test_what_comes_from_arrays_is_recorded_as_plain_json():
+    arrays = {"bounds": np.array([-10, 10]), "steps": np.array([2]), "times": np.float32([0.5])}
+    lists = {"bounds": [-10, 10], "steps": [2], "times": [0.5]}
+    recorded = json.dumps(energy_grid("Fe-K", **arrays).to_dict())
+    assert recorded == json.dumps(energy_grid("Fe-K", **lists).to_dict())
+
+
 def test_dwell_grows_with_k_up_to_the_cap():
     grid = energy_grid("Ni-K", regions=[
         {"start": "3k", "stop": "14k", "step": "0.05k", "time": 1.0, "k_power": 2, "max_time": 10},

@@ -111,6 +111,20 @@ def test_over_ophyd_behind_a_shutter(engine, detectors, energy, x, y, plan, poin
     assert len(of(engine, "descriptor")) == 1
 
 
+def test_numbers_out_of_an_array(engine, detectors, energy, y, x):
+    one, two = np.array([1, 2])
+    tenth = np.float32(0.1)
+    bounds = np.array([-2, 0, 3])
+    options = {"bounds": bounds, "steps": [one, tenth * 10], "times": [tenth, tenth]}
+    engine(xafs_scan(detectors, energy, "Fe-K", repeats=two, retakes=one, **options))
+    engine(count(detectors, two, time=tenth))
+    engine(line_scan(detectors, x, one, two, two, time=tenth))
+    engine(mesh_scan(detectors, y, 0, one, two, x, 0, one, two, time=tenth))
+    assert [stop["num_events"]["primary"] for stop in of(engine, "stop")] == [12, 2, 2, 4]
+    with pytest.raises(ValueError, match=r"num is .*2\.5.*; give a whole number of counts"):
+        engine(count(detectors, np.float64(2.5)))
+
+
 @every_plan
 def test_over_ophyd_async(engine, plan, points):
     with init_devices():
