@@ -4,7 +4,7 @@ The server is a program of its own, installed with this package. :class:`DeviceS
 free loopback ports, or on those asked for, and tells how EPICS clients reach it::
 
     with DeviceServer(speed=100) as server:
-        os.environ.update(server.environment)  # before the first EPICS client is made
+        os.environ.update(server.environment)  # before the first PV is looked for
         ...
 """
 
@@ -255,7 +255,8 @@ class DeviceServer:
             raise DeviceServerError("the device server is not started; call start() first")
         address = "127.0.0.1" if self.interface == "0.0.0.0" else self.interface
         return {
-            "EPICS_CA_ADDR_LIST": address,
+            # With the port, for the import of ophyd already reads EPICS_CA_SERVER_PORT.
+            "EPICS_CA_ADDR_LIST": f"{address}:{self.ca_port}",
             "EPICS_CA_AUTO_ADDR_LIST": "NO",
             "EPICS_CA_SERVER_PORT": str(self.ca_port),
             "EPICS_CA_REPEATER_PORT": str(self.repeater_port),

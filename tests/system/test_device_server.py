@@ -192,7 +192,7 @@ def test_help_and_version_are_answered_on_stdout():
 def test_a_server_on_all_interfaces_is_reached_by_loopback():
     with DeviceServer(interface="0.0.0.0", prefix="ALL:") as server:
         environment = server.environment
-        assert environment["EPICS_CA_ADDR_LIST"] == "127.0.0.1"
+        assert environment["EPICS_CA_ADDR_LIST"] == f"127.0.0.1:{server.ca_port}"
         ask = "epics.caget('ALL:SAMPLE:X.EGU', timeout=30, connection_timeout=30)"
         result = subprocess.run(
             [sys.executable, "-c", f"import epics; print({ask})"],
@@ -202,6 +202,28 @@ def test_a_server_on_all_interfaces_is_reached_by_loopback():
             timeout=DEADLINE_S,
         )
     assert result.stdout.strip() == "um"
+
+
+def test_a_program_that_has_imported_ophyd_finds_a_server_that_starts_then():
+    program = """
+import os
+
+from ophyd import EpicsSignalRO
+
+from beamline_ophyd.simulator import DeviceServer
+
+with DeviceServer(prefix="LATE:") as server:
+    os.environ.update(server.environment)
+    current = EpicsSignalRO("LATE:RING:CURRENT", name="current")
+    current.wait_for_connection(timeout=60)
+    print(current.get(timeout=60) > 0)
+    current.destroy()
+"""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("EPICS_")}
+    result = subprocess.run(
+        [sys.executable, "-c", program], env=bare, capture_output=True, text=True, timeout=150
+    )
+    assert result.stdout.strip() == "True", result.stderr
 
 
 def test_the_server_can_be_stopped_twice_and_killed():
