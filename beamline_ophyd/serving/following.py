@@ -182,7 +182,11 @@ class _Watch:
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        self._subscription.disconnect()
+        # On another thread: when more has come than was taken, Tiled waits ten seconds for the
+        # server's good-bye, which is behind all that.
+        threading.Thread(
+            target=self._subscription.disconnect, name="tiled live end", daemon=True
+        ).start()
         self._thread.join(_JOIN_TIMEOUT_S)
 
     def _run(self) -> None:
