@@ -112,26 +112,34 @@ def start_ioc():
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def door(ioc):
+    """The way on which the running server is brought back; its channels are found only once."""
+    from p4p.client.thread import Context
+
+    from .pvs import SideDoor
+
+    with Context("pva") as context:
+        yield SideDoor(ioc.prefix, context)
+
+
 @pytest.fixture
-def bl(ioc):
+def bl(ioc, door):
     """The PVs of the running server, brought back afterwards to how a start leaves them."""
     from .pvs import Beamline
 
     beamline = Beamline(ioc.prefix)
     yield beamline
-    beamline.reset(SPEED)
+    beamline.get("SIM:SPEED")  # served in turn: after every put that nobody waited for
     beamline.close()
+    door.reset(SPEED)
 
 
 @pytest.fixture(scope="module")
-def lent(ioc):
+def lent(ioc, door):
     """The running server for what a whole module uses, brought back when that is over."""
-    from .pvs import Beamline
-
     yield ioc
-    beamline = Beamline(ioc.prefix)
-    beamline.reset(SPEED)
-    beamline.close()
+    door.reset(SPEED)
 
 
 @pytest.fixture
@@ -180,10 +188,7 @@ def measured_columns(reference_data):
 
 
 @pytest.fixture
-def side(ioc, pva):
+def side(door):
     """The PVs of the running server by a way that other clients in this process do not share."""
-    from .pvs import SideDoor
-
-    door = SideDoor(ioc.prefix, pva)
     yield door
     door.reset(SPEED)

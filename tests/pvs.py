@@ -1,6 +1,5 @@
 """PVs with deadlines, for the tests of the device server."""
 
-import abc
 import queue
 import time
 
@@ -48,46 +47,7 @@ PREAMP_ZEROS = ("offset_on", "offset_sign", "offset_num", "offset_unit", "offset
 MOTOR_FIELDS = {"SPMG": 3, "SET": 0, "FOFF": 0, "DIR": 0, "OFF": 0.0, "BDST": 0.0}
 
 
-class _Resets(abc.ABC):
-    """What a test may change, brought back to how a server starts."""
-
-    @abc.abstractmethod
-    def put(self, name, value, *, wait=True):
-        """Put, and wait for completion."""
-
-    @abc.abstractmethod
-    def get_all(self, names):
-        """Values of PVs, in one go."""
-
-    def _bring_back(self, wanted):
-        for (name, value), present in zip(wanted.items(), self.get_all(wanted), strict=True):
-            if present != value:
-                self.put(name, value)
-
-    def reset(self, speed):
-        self.put("SIM:SPEED", speed)
-        self.put("SIM:FAULT", 0)
-        scaler = {"CONT": 0, "CNT": 0, "DLY": 0.0, "TP1": 1.0}
-        scaler |= {f"G{channel}": 0 for channel in range(1, 7)} | {"TP": 1.0}
-        for field, value in scaler.items():
-            self.put(f"SCALER.{field}", value)
-        wanted = dict(SETTINGS)
-        for chamber, sensitivity in PREAMPS.items():
-            settings = dict.fromkeys(PREAMP_ZEROS, 0) | sensitivity
-            wanted |= {f"PREAMP:{chamber}:{setting}": v for setting, v in settings.items()}
-        for motor in MOTORS:
-            wanted |= {f"{motor}.{field}": value for field, value in MOTOR_FIELDS.items()}
-        self._bring_back(wanted)
-        self.put("SHUTTER:CMD", 1)
-        moved = {motor: position for motor, position in MOTORS.items() if position is not None}
-        done = self.get_all([f"{motor}.DMOV" for motor in moved])
-        for motor, still in zip(moved, done, strict=True):
-            if not still:
-                self.put(f"{motor}.STOP", 1)
-        self._bring_back(moved)
-
-
-class Beamline(_Resets):
+class Beamline:
     """The PVs of one server by what follows the prefix, over Channel Access."""
 
     def __init__(self, prefix):
@@ -100,12 +60,6 @@ class Beamline(_Resets):
         pv = self._pvs[name]
         assert pv.wait_for_connection(DEADLINE_S), f"{pv.pvname} did not connect"
         return pv
-
-    def get_all(self, names):
-        for name in names:
-            if name not in self._pvs:
-                self._pvs[name] = epics.PV(self.prefix + name, auto_monitor=False)
-        return [self.get(name) for name in names]
 
     def get(self, name, **options):
         options |= {"timeout": DEADLINE_S, "use_monitor": False}
@@ -130,7 +84,7 @@ class Beamline(_Resets):
             pv.disconnect()
 
 
-class SideDoor(_Resets):
+class SideDoor:
     """The same over PVAccess: pyepics shares its channels with the ophyd devices of a process."""
 
     def __init__(self, prefix, context):
@@ -146,6 +100,34 @@ class SideDoor(_Resets):
     def put(self, name, value, *, wait=True):
         request = f"record[block={str(wait).lower()}]"
         self.context.put(self.prefix + name, value, timeout=DEADLINE_S, request=request)
+
+    def _bring_back(self, wanted):
+        for (name, value), present in zip(wanted.items(), self.get_all(wanted), strict=True):
+            if present != value:
+                self.put(name, value)
+
+    def reset(self, speed):
+        """Bring what a test may change back to how a server starts."""
+        self.put("SIM:SPEED", speed)
+        self.put("SIM:FAULT", 0)
+        scaler = {"CONT": 0, "CNT": 0, "DLY": 0.0, "TP1": 1.0}
+        scaler |= {f"G{channel}": 0 for channel in range(1, 7)} | {"TP": 1.0}
+        for field, value in scaler.items():
+            self.put(f"SCALER.{field}", value)
+        wanted = dict(SETTINGS)
+        for chamber, sensitivity in PREAMPS.items():
+            settings = dict.fromkeys(PREAMP_ZEROS, 0) | sensitivity
+            wanted |= {f"PREAMP:{chamber}:{setting}": v for setting, v in settings.items()}
+        for motor in MOTORS:
+            wanted |= {f"{motor}.{field}": value for field, value in MOTOR_FIELDS.items()}
+        self._bring_back(wanted)
+        self.put("SHUTTER:CMD", 1)
+        moved = {motor: position for motor, position in MOTORS.items() if position is not None}
+        done = self.get_all([f"{motor}.DMOV" for motor in moved])
+        for motor, still in zip(moved, done, strict=True):
+            if not still:
+                self.put(f"{motor}.STOP", 1)
+        self._bring_back(moved)
 
 
 class Monitor:

@@ -125,7 +125,11 @@ def test_ctrl_c_ends_everything(tmp_path, ended, presses):
     ("arguments", "words"),
     [
         (["--edge", "Xx-K"], "there is no element 'Xx'"),
-        (["--edge", "Zr-K"], "the holder has no zr_foil; it has"),
+        pytest.param(
+            ["--edge", "Zr-K"],
+            "the holder has no zr_foil; it has",
+            marks=pytest.mark.slow("starts both servers"),
+        ),
         (["--sample", "nowhere.xdi"], "nowhere.xdi"),
         (["--out", "/proc/nothing"], "output folder /proc/nothing"),
     ],

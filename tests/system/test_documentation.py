@@ -19,6 +19,7 @@ def test_page_without_a_beamline(page):
     run_page(page)
 
 
+@pytest.mark.slow("runs every scan of the page, and starts Tiled")
 @pytest.mark.parametrize("page", sorted(ON_THE_BEAMLINE))
 def test_page_on_the_beamline(page, bl, tmp_path, monkeypatch):
     monkeypatch.setenv("BEAMLINE_TILED_FOLDER", str(tmp_path / "tiled"))

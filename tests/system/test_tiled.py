@@ -830,6 +830,7 @@ def test_a_second_start_keeps_what_is_there_and_forgets_deleted_keys(mortal):
         assert client.runs[uid].metadata["start"]["uid"] == uid
 
 
+@pytest.mark.slow("starts Tiled twice")
 def test_a_killed_server_is_not_believed_to_run(mortal):
     first = mortal()
     folder = first.folder
@@ -847,6 +848,7 @@ def test_a_killed_server_is_not_believed_to_run(mortal):
     assert folder.running()["pid"] == again.pid
 
 
+@pytest.mark.slow("starts Tiled once more")
 def test_the_folder_of_files_is_found_by_the_data_folder(tmp_path):
     with TiledServer(tmp_path / "tiled", files=tmp_path / "elsewhere"):
         state = DataFolder.at(tmp_path / "tiled").running()

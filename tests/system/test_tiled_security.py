@@ -191,6 +191,7 @@ def mint(server, key):
     return answer.json()["secret"]
 
 
+@pytest.mark.slow("starts Tiled twice")
 def test_replacing_a_key_ends_what_was_made_with_it(tmp_path):
     with TiledServer(tmp_path / "tiled") as server:
         made = {role: mint(server, getattr(server.keys, role)) for role in ("writer", "reader")}

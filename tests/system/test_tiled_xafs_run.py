@@ -144,6 +144,7 @@ def test_a_run_that_continues_another_has_the_points_of_both(
     np.testing.assert_array_equal(run.mu(), ScanData.from_documents(whole).mu()[0])
 
 
+@pytest.mark.slow("three readers that never pause")
 def test_reading_while_points_come_in_hurts_neither(writer, reader, xafs_documents):
     documents = xafs_documents(points=40, uid="read-while-written")
     upload = RunUpload(writer.runs, batch_size=1)

@@ -216,6 +216,7 @@ def test_repair_of_the_file_of_a_sweep_and_of_a_resumed_run(xafs_documents, tmp_
         assert ScanData.from_file(path) == data
 
 
+@pytest.mark.slow("every damaged file is read in processes of its own")
 def test_repair_brings_back_the_files_of_sweeps(xafs_documents, tmp_path):
     documents = retaken(xafs_documents)
     data = ScanData.from_documents(documents)

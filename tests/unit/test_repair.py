@@ -203,6 +203,7 @@ def test_a_file_that_keeps_hdf5_busy_for_ever_ends_its_process(tmp_path):
     assert done.returncode == -signal.SIGXCPU
 
 
+@pytest.mark.slow("some of the damaged files keep their process busy until its time is up")
 @pytest.mark.timeout(600)  # of sixty damaged files one or two may keep their process busy
 def test_no_damaged_byte_stops_a_repair(kept, tmp_path):
     _, path, _ = kept()

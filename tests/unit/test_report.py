@@ -155,6 +155,7 @@ def test_a_run_without_any_event_has_a_page(xafs_documents):
     assert "planned points" in report_html(ScanData.from_documents(xafs_documents(taken=0)))
 
 
+@pytest.mark.slow("a process that loads matplotlib and draws a page")
 def test_pages_are_made_beside_files_in_another_process(xafs_documents, tmp_path):
     reports = ReportWriter()
     writer = NXxasWriter(tmp_path, on_file=reports)
