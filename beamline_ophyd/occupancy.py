@@ -1,4 +1,4 @@
-"""One session at a time on a beamline: a lock that its process loses with its life."""
+"""One session at a time on a beamline or in a folder: a lock that is gone with its process."""
 
 import contextlib
 import fcntl
@@ -13,17 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["BeamlineBusyError", "Occupancy", "beamline_address", "lock_folder"]
+__all__ = ["BeamlineBusyError", "Occupancy", "lock_folder"]
 
 FOLDER_VARIABLE = "BEAMLINE_LOCK_FOLDER"
-
-# What decides which servers a Channel Access name leads to.
-_ADDRESS_VARIABLES = (
-    "EPICS_CA_ADDR_LIST",
-    "EPICS_CA_AUTO_ADDR_LIST",
-    "EPICS_CA_NAME_SERVERS",
-    "EPICS_CA_SERVER_PORT",
-)
 
 
 class BeamlineBusyError(RuntimeError):
@@ -50,11 +42,6 @@ def lock_folder() -> Path:
     return Path(named) if named else Path(tempfile.gettempdir()) / "beamline-ophyd-locks"
 
 
-def beamline_address(*names: str) -> tuple[str, ...]:
-    """Return what tells one beamline from another: its names, and where EPICS looks for them."""
-    return (*names, *(f"{name}={os.environ.get(name, '')}" for name in _ADDRESS_VARIABLES))
-
-
 class Occupancy:
     """The right to be the one session of a beamline, until released or until the process ends.
 
@@ -64,11 +51,14 @@ class Occupancy:
     Parameters
     ----------
     name : str
-        The beamline, for people.
+        The beamline or the folder, for people.
     address : sequence of str
-        What is the same for two sessions that must not be at once, see :func:`beamline_address`.
+        What is the same for two sessions that must not be at once: what the beamline is called,
+        and where EPICS looks for it (:func:`beamline_ophyd.devices.searched_places`).
     folder : path, optional
         Where locks are; by default :func:`lock_folder`.
+    remedy : str
+        What the second one is told to do.
 
     Raises
     ------
@@ -77,7 +67,12 @@ class Occupancy:
     """
 
     def __init__(
-        self, name: str, address: Sequence[str], *, folder: str | Path | None = None
+        self,
+        name: str,
+        address: Sequence[str],
+        *,
+        folder: str | Path | None = None,
+        remedy: str = "leave that one first (`session.close()`)",
     ) -> None:
         place = lock_folder() if folder is None else Path(folder)
         digest = hashlib.sha256("\n".join(address).encode()).hexdigest()[:16]
@@ -89,9 +84,8 @@ class Occupancy:
             holder = _in_words(_read(self._descriptor))
             self.release()
             raise BeamlineBusyError(
-                f"a session is on beamline {name} already: {holder}; leave that one first "
-                f"(`session.close()`), or go beside it, at your own risk, with shared=True "
-                f"(`--shared`)",
+                f"a session is on {name} already: {holder}; {remedy}, or go beside it, at your "
+                f"own risk, with shared=True (`--shared`)",
                 holder,
             ) from error
         _write(self._descriptor)

@@ -9,7 +9,7 @@ The same in IPython, Jupyter and scripts. Nothing connects before :func:`start`.
 
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -30,10 +30,17 @@ from beamline_ophyd.callbacks import (
 )
 from beamline_ophyd.callbacks.retention import JournalPruning, whole_elsewhere
 from beamline_ophyd.console import tell_errors_briefly
-from beamline_ophyd.devices import SIMULATOR, Beamline, BeamlineFileError, load_beamline
+from beamline_ophyd.devices import (
+    SIMULATOR,
+    Beamline,
+    BeamlineConnectionError,
+    BeamlineFileError,
+    load_beamline,
+    searched_places,
+)
 from beamline_ophyd.formats.journal import unfinished_run
 from beamline_ophyd.formats.problems import make_writable
-from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
+from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy
 from beamline_ophyd.serving import DataFolder
 from beamline_ophyd.settings import Settings, read_settings
 from beamline_ophyd.wiring import (
@@ -90,7 +97,7 @@ class Session:
     writer: NXxasWriter
     publisher: TiledPublisher | None
     reports: ReportWriter | None = None
-    occupancy: Occupancy | None = None
+    held: Sequence[Occupancy] = ()
     live: LiveReduction | None = None
     pruning: JournalPruning | None = None
 
@@ -193,8 +200,8 @@ class Session:
         if self.pruning is not None:
             self.pruning.close(timeout)
         self.journal.close()
-        if self.occupancy is not None:
-            self.occupancy.release()
+        for occupancy in self.held:
+            occupancy.release()
         # bluesky's dictionary writes itself once more when it is collected, which may be after
         # a later session over the same folder has written newer values: so now, and never again.
         finalizer = getattr(self.RE.md, "_finalizer", None)
@@ -261,8 +268,8 @@ def start(
         Show bluesky's LiveTable and LivePlot; by default the table in a terminal or a notebook,
         plots where there is a display.
     shared : bool
-        Go on though another session is on the beamline, which is an error else. The metadata of
-        this session, scan_id among them, are then a copy that is not kept.
+        Go on though another session is on the beamline or in `folder`, which is an error else.
+        The metadata of this session, scan_id among them, are then a copy that is not kept.
     suspend : bool or mapping
         Let every run wait while there is no beam, and go on by itself: with True while the
         current of the device ring is below 10 mA; or what
@@ -284,7 +291,7 @@ def start(
         For a file that cannot be used, or a device with a name that the session gives to
         something else, such as a plan.
     BeamlineBusyError
-        When another session is on the beamline; says whose.
+        When another session is on the beamline, or in `folder`; says whose.
     SettingsError
         For settings that cannot be used.
     OutputError
@@ -300,36 +307,30 @@ def start(
         leave_out=kept.journal.leave_out,
     )
     left = unfinished_run(journal.folder)
-    beamline = load_beamline(devices, P=prefix)
-    try:
-        check_names(beamline, devices)
-    except BeamlineFileError:
-        beamline.disconnect()
-        raise
     simulator = Path(devices) == SIMULATOR
     name = prefix.rstrip(":") if simulator else Path(devices).stem
-    address = beamline_address(prefix, str(Path(devices).resolve()))
-    try:
-        occupancy = Occupancy(name, address)
-    except BeamlineBusyError as error:
-        if not shared:
-            raise
-        occupancy = None
-        logger.warning(
-            "another session is on this beamline: %s; this one's scan_id is not kept",
-            error.holder or error,
-        )
+    # Before the first PV, which a program had better leave in peace when it ends.
+    held, alone = _occupy(name, [prefix, str(Path(devices).resolve())], home, shared=shared)
     # Its event loop connects devices of ophyd-async.
     engine = RunEngine({}, during_task=plans.InterruptibleTask())
     try:
+        beamline = load_beamline(devices, P=prefix)
+        try:
+            check_names(beamline, devices)
+        except BeamlineFileError:
+            # PVs that are left while they come may crash Channel Access.
+            with contextlib.suppress(BeamlineConnectionError):
+                beamline.connect(timeout)
+            beamline.disconnect()
+            raise
         missing = set(beamline.connect(timeout)) - {SIMULATION}
         chosen = chosen_wrappers(beamline, suspend, proposal)
     except BaseException:
         engine.loop.call_soon_threadsafe(engine.loop.stop)
-        if occupancy is not None:
+        for occupancy in held:
             occupancy.release()
         raise
-    if left is not None and occupancy is not None:
+    if left is not None and alone:
         words = "the last run has no end; go on with resume=%r, or see `beamline repair`"
         logger.warning(words, str(left))
     if missing:
@@ -354,7 +355,7 @@ def start(
         **options,
     )
 
-    metadata = persistent_metadata(home, kept=occupancy is not None)
+    metadata = persistent_metadata(home, kept=alone)
     metadata["versions"] = engine.md["versions"]
     engine.md = metadata
     engine.md["Beamline"] = {"name": name}
@@ -396,7 +397,34 @@ def start(
         writer=writer,
         publisher=publisher,
         reports=reports,
-        occupancy=occupancy,
+        held=held,
         live=reduction,
         pruning=JournalPruning(journal, whole_elsewhere(served, named), **kept.journal.limits),
     )
+
+
+def _occupy(
+    name: str, asked: Sequence[str], home: Path, *, shared: bool
+) -> tuple[list[Occupancy], bool]:
+    """Take the beamline and the folder, or go beside another session; whether alone in both."""
+    held: list[Occupancy] = []
+    try:
+        held.append(Occupancy(f"beamline {name}", [*asked, *searched_places()]))
+        held.append(
+            Occupancy(
+                f"folder {home}",
+                ["folder", str(home.resolve())],
+                remedy="give this one another with folder= (`--folder`)",
+            )
+        )
+    except BeamlineBusyError as error:
+        if not shared:
+            for occupancy in held:
+                occupancy.release()
+            raise
+        logger.warning(
+            "another session is on this beamline or its folder: %s; this one's scan_id is not kept",
+            error.holder or error,
+        )
+        return held, False
+    return held, True

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-__all__ = ["DeviceServer", "DeviceServerError", "executable", "free_ports"]
+__all__ = ["DEFAULT_PORT", "DeviceServer", "DeviceServerError", "executable", "free_ports"]
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,8 @@ class DeviceServer:
     port, pva_port : int, optional
         Ports of Channel Access and PVAccess (the latter also uses the next one); free ones are
         chosen when not given.
+    usual_ports : bool
+        Choose the ports where EPICS clients look by themselves, as long as they are free.
     interface : str
         IPv4 address to serve on.
     seed : int
@@ -153,6 +155,7 @@ class DeviceServer:
         prefix: str = "BL02:",
         port: int | None = None,
         pva_port: int | None = None,
+        usual_ports: bool = False,
         interface: str = "127.0.0.1",
         seed: int = 1,
         speed: float = 1.0,
@@ -171,6 +174,7 @@ class DeviceServer:
         self.pva_port = 0
         self.repeater_port = 0
         self._asked_ports = (port, pva_port)
+        self._usual_ports = usual_ports
         self._executable = executable_path
         self._deadline_s = deadline_s
         self._process: subprocess.Popen[str] | None = None
@@ -279,6 +283,9 @@ class DeviceServer:
 
     def _choose_ports(self) -> None:
         port, pva_port = self._asked_ports
+        if self._usual_ports:
+            port = port or self._if_free(DEFAULT_PORT)
+            pva_port = pva_port or self._if_free(DEFAULT_PVA_PORT, DEFAULT_PVA_PORT + 1)
         taken = {port, *((pva_port, pva_port + 1) if pva_port else ())}
         while True:
             pair = free_ports(2, interface=self.interface, adjacent=True)
@@ -288,6 +295,9 @@ class DeviceServer:
         self.pva_port = pva_port or pair[0]
         self.ca_port = port or others[0]
         self.repeater_port = others[1]
+
+    def _if_free(self, port: int, *more: int) -> int | None:
+        return port if all(_is_free(each, self.interface) for each in (port, *more)) else None
 
     def _launch(self) -> int | None:
         """Start the process; its exit code if it ends, None once it serves."""

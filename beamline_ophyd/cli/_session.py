@@ -81,16 +81,19 @@ def up(
     runs over FOLDER already is used, and stays.
     """
     from beamline_ophyd.serving import DataFolder, TiledServer
-    from beamline_ophyd.simulator import DeviceServer
+    from beamline_ophyd.simulator import DEFAULT_PORT, DeviceServer
 
     with ExitStack() as started:
         if devices is None:
-            server = started.enter_context(DeviceServer(prefix=prefix, speed=speed))
+            server = started.enter_context(
+                DeviceServer(prefix=prefix, speed=speed, usual_ports=True)
+            )
             # Before ophyd is loaded, with which EPICS reads its environment.
             os.environ.update(server.environment)
+            where = "" if server.ca_port == DEFAULT_PORT else f"DEVICE_PORT={server.ca_port} "
             say(
                 f"the device server serves {prefix}*; in another terminal: "
-                f"DEVICE_PORT={server.ca_port} beamline status --watch"
+                f"{where}beamline status --watch"
             )
         else:
             from beamline_ophyd.devices import use_loopback_by_default

@@ -12,6 +12,7 @@ from ._connect import (
     BeamlineConnectionError,
     connect,
     disconnect,
+    searched_places,
     use_loopback_by_default,
 )
 from ._detectors import (
@@ -66,6 +67,7 @@ __all__ = [
     "disconnect",
     "load_beamline",
     "readings",
+    "searched_places",
     "use_loopback_by_default",
     "with_pvs",
 ]

@@ -14,6 +14,7 @@ __all__ = [
     "disconnect",
     "is_async",
     "not_connected",
+    "searched_places",
     "signals_of",
     "use_loopback_by_default",
 ]
@@ -125,13 +126,21 @@ def not_connected(*devices: Any) -> str:
 
 
 def _searched() -> str:
-    """Where Channel Access looks, each place with its own port."""
-    port = os.environ.get("EPICS_CA_SERVER_PORT", "5064")
-    addresses = os.environ.get("EPICS_CA_ADDR_LIST", "").split()
+    return " and ".join(searched_places()) or "nowhere"
+
+
+def searched_places() -> list[str]:
+    """Return where Channel Access looks, by its environment: each place with its own port."""
+    port = os.environ.get("EPICS_CA_SERVER_PORT") or "5064"
+    addresses = [
+        address
+        for name in ("EPICS_CA_ADDR_LIST", "EPICS_CA_NAME_SERVERS")
+        for address in os.environ.get(name, "").replace("localhost", "127.0.0.1").split()
+    ]
     places = [address if ":" in address else f"{address}:{port}" for address in addresses]
     if os.environ.get("EPICS_CA_AUTO_ADDR_LIST", "YES").upper() != "NO":
         places.append(f"port {port} of all local networks")
-    return " and ".join(places) or "nowhere"
+    return places
 
 
 def _missing(device: Any) -> Iterator[str]:

@@ -44,18 +44,24 @@ async def download(
     """Send a file of a run: ``nxs``, ``xdi``, ``csv`` or ``report``."""
     if kind not in DOWNLOADS:
         raise HTTPException(404, f"there is no {kind}; there are {', '.join(DOWNLOADS)}")
-    entry: Any = await get_entry(
-        f"{FILES.key}/{uid}",
-        _SCOPES,
-        principal,
-        access_tags,
-        scopes,
-        root_tree,
-        session_state,
-        request.state.metrics,
-        None,
-        getattr(request.app.state, "access_policy", None),
-    )
+    try:
+        entry: Any = await get_entry(
+            f"{FILES.key}/{uid}",
+            _SCOPES,
+            principal,
+            access_tags,
+            scopes,
+            root_tree,
+            session_state,
+            request.state.metrics,
+            None,
+            getattr(request.app.state, "access_policy", None),
+        )
+    except HTTPException as error:
+        if error.status_code != 404:
+            raise
+        why = "there is no such run, or no file of it, which comes when a run has ended"
+        raise HTTPException(404, why) from error
     adapters = getattr(getattr(entry, "context", None), "adapters_by_mimetype", None)
     if not isinstance(adapters, GuardedAdapters):
         raise HTTPException(404, f"no file of a run is at {FILES.key}/{uid}")

@@ -1,6 +1,7 @@
 """A client of one server, with its runs and files at hand."""
 
 import datetime as dt
+import re
 from email.message import Message
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,8 @@ __all__ = ["Connection", "Date"]
 
 Date = str | dt.date | dt.datetime | float
 """A moment as people write it."""
+
+_UID_LENGTH = 36
 
 
 class Connection:
@@ -75,7 +78,8 @@ class Connection:
         Parameters
         ----------
         element, edge, sample, mode, plan : str, optional
-            As the run says it: ``element="Fe", edge="K", sample="Fe foil"``.
+            As the run says it: ``element="Fe", edge="K", sample="Fe foil"``. An edge may have its
+            element with it, as plans take it: ``edge="Fe-K"``.
         since, until : str, datetime.date, datetime.datetime or float, optional
             Between these times the run began: ISO 8601 (``"2026-11-25"``, in local time where no
             offset is given) or seconds since 1970. A date as `until` includes that day.
@@ -88,7 +92,7 @@ class Connection:
         Raises
         ------
         ValueError
-            For a time that is none.
+            For a time, an element or an edge that cannot be one.
 
         Examples
         --------
@@ -100,6 +104,7 @@ class Connection:
         from .runs import MEASURED_KEY
 
         found = self.runs
+        element, edge = _element_and_edge(element, edge)
         words = {"element": element, "edge": edge, "sample": sample, "mode": mode, "plan": plan}
         for name, word in words.items():
             if word is not None:
@@ -119,7 +124,7 @@ class Connection:
         Parameters
         ----------
         uid : str
-            Uid of the run.
+            Uid of the run, or its first letters.
         kind : {"nxs", "xdi", "csv", "report"}
         to : path
             A folder, in which the file gets its own name, or a new file.
@@ -139,7 +144,7 @@ class Connection:
         FileExistsError
             When there is a file of that name already.
         """
-        context, key = self.root.context, file_key(uid, sweep)
+        context, key = self.root.context, file_key(self._whole(uid), sweep)
         address = f"{str(context.api_uri).rstrip('/')}/download/{quote(key, safe='')}/{kind}"
         with context.http_client.stream("GET", address) as answer:
             if answer.status_code != 200:
@@ -161,6 +166,15 @@ class Connection:
                     raise
         return path
 
+    def _whole(self, uid: str) -> str:
+        """Complete a uid of which the first letters are given, where there is one such run."""
+        if len(uid) >= _UID_LENGTH:
+            return uid
+        try:
+            return str(self.runs[uid].metadata["start"]["uid"])
+        except (KeyError, ValueError):  # a file may be there whose run is not
+            return uid
+
     def close(self) -> None:
         """Close the connections to the server."""
         self.root.context.close()
@@ -175,6 +189,20 @@ class Connection:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _element_and_edge(element: str | None, edge: str | None) -> tuple[str | None, str | None]:
+    """Take an edge apart that has its element with it; raise for words that no run can say."""
+    if edge is not None:
+        parts = re.fullmatch(r"(?:([A-Z][a-z]?)[-_ ])?([K-P][1-7]?)", edge.strip())
+        if parts is None or (element is not None and parts[1] not in (None, element)):
+            raise ValueError(
+                f"edge is {edge!r}; give one such as 'K' or 'L3', or 'Fe-K' with its element"
+            )
+        element, edge = parts[1] or element, parts[2]
+    if element is not None and not re.fullmatch("[A-Z][a-z]?", element):
+        raise ValueError(f"element is {element!r}; give its symbol, such as 'Fe'")
+    return element, edge
 
 
 def _seconds(when: Date, name: str) -> float:

@@ -98,6 +98,16 @@ def test_a_second_server_on_the_same_ports_does_not_start(ioc):
     assert ioc.running
 
 
+def test_the_usual_ports_are_taken_while_they_are_free(monkeypatch):
+    port, pva_port, _, *_ = free_ports(3, adjacent=True)
+    monkeypatch.setattr("beamline_ophyd.simulator.DEFAULT_PORT", port)
+    monkeypatch.setattr("beamline_ophyd.simulator.DEFAULT_PVA_PORT", pva_port)
+    with DeviceServer(usual_ports=True) as first:
+        assert (first.ca_port, first.pva_port) == (port, pva_port)
+        with DeviceServer(usual_ports=True, prefix="SECOND:") as second:
+            assert not {second.ca_port, second.pva_port} & {port, pva_port, pva_port + 1}
+
+
 @pytest.fixture
 def pva_ports():
     return free_ports(2, adjacent=True)

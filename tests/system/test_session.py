@@ -360,12 +360,29 @@ def test_two_sessions_on_one_beamline_are_refused_unless_asked_for(begin, caplog
     with pytest.raises(BeamlineBusyError, match="this very process, since"):
         begin()
     second = begin(shared=True)
-    assert "another session is on this beamline" in caplog.text
+    assert "another session is on this beamline or its folder" in caplog.text
     scan(second)
     assert second.RE.md["scan_id"] == first.RE.md["scan_id"] + 1
     second.close()
     first.close()
     assert begin().RE.md["scan_id"] == first.RE.md["scan_id"]
+
+
+def test_two_beamlines_are_not_measured_into_one_folder(tmp_path, begin, side):
+    """One's scan_id would be lost, and its metadata with it."""
+    first = begin()
+    with pytest.raises(BeamlineBusyError, match=r"on folder .*this very process.*`--folder`"):
+        start("OTHER:", folder=tmp_path, timeout=0.1)
+    assert scan(first)
+
+
+def test_who_is_refused_has_asked_for_no_pv(begin, beamline, tmp_path):
+    """A program that ends while its PVs connect may crash in Channel Access."""
+    begin()
+    result = beamline("shell", "--folder", tmp_path / "other", "-c", "1")
+    assert result.returncode == 1
+    assert result.stderr.startswith("BeamlineBusyError: a session is on beamline ")
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_beamline_that_does_not_answer_is_free_again(begin, monkeypatch):

@@ -41,6 +41,8 @@ def runs(writer, xafs_documents):
     [
         ({"element": "Fe"}, ["run-iron"]),
         ({"edge": "K"}, ["run-iron", "run-copper"]),
+        ({"edge": "Fe-K"}, ["run-iron"]),
+        ({"edge": "Fe-K", "element": "Fe"}, ["run-iron"]),
         ({"sample": "Cu foil"}, ["run-copper", "run-other"]),
         ({"sample": "Cu foil", "mode": "transmission"}, ["run-copper"]),
         ({"plan": "count"}, ["run-other"]),
@@ -86,6 +88,19 @@ def test_a_search_asks_the_server_for_what_it_finds_only(served, runs, writer, x
 def test_a_time_that_is_none_is_refused(reader):
     with pytest.raises(ValueError, match="since is 'yesterday'; give a date such as 2026-11-25"):
         reader.search(since="yesterday")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ({"edge": "iron K"}, "edge is 'iron K'; give one such as 'K' or 'L3', or 'Fe-K'"),
+        ({"edge": "Fe-K", "element": "Cu"}, "edge is 'Fe-K'; give one"),
+        ({"element": "fe"}, "element is 'fe'; give its symbol, such as 'Fe'"),
+    ],
+)
+def test_words_that_no_run_can_say_are_refused(reader, words, why):
+    with pytest.raises(ValueError, match=why):
+        reader.search(**words)
 
 
 def test_documents_do_not_change_for_being_searched(reader, runs, xafs_documents):

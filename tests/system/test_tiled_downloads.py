@@ -10,6 +10,7 @@ from tiled.structures.data_source import Asset, DataSource, Management
 from beamline_ophyd.callbacks import NXxasWriter, ReportWriter
 from beamline_ophyd.serving import ServerError
 from beamline_ophyd.serving.files import register_file
+from beamline_ophyd.serving.runs import RunUpload
 
 UID = "6f3c2a7e-run"
 TIMEOUT_S = 60.0
@@ -85,8 +86,18 @@ def test_what_is_not_there_is_said(reader, file):
         reader.download(UID, "csv")
     with pytest.raises(ServerError, match="there is no doc; there are nxs, xdi, csv, report"):
         reader.download(UID, "doc")
-    with pytest.raises(ServerError, match="404"):
+    with pytest.raises(ServerError, match="there is no such run, or no file of it"):
         reader.download("no such run")
+
+
+def test_the_first_letters_of_a_uid_will_do(reader, writer, xafs_documents, file, tmp_path):
+    uid = "5f0c2a9e-0d6a-4d0e-9c5b-2b1f6f3f7a11"
+    upload = RunUpload(writer.runs, batch_size=100)
+    for item in xafs_documents(4, uid=uid):
+        upload.put(*item)
+    register_file(writer.root, uid, file)
+    saved = reader.download(uid[:8], to=tmp_path)
+    assert saved.read_bytes() == file.read_bytes()
 
 
 @pytest.mark.parametrize("key", ["", "00ff00ff"])

@@ -1,8 +1,22 @@
 import pytest
 
+from beamline_ophyd.devices import searched_places
 from beamline_ophyd.devices._connect import not_connected, use_loopback_by_default
 
-VARIABLES = ("EPICS_CA_ADDR_LIST", "EPICS_CA_AUTO_ADDR_LIST", "EPICS_CA_SERVER_PORT")
+VARIABLES = (
+    "EPICS_CA_ADDR_LIST",
+    "EPICS_CA_AUTO_ADDR_LIST",
+    "EPICS_CA_NAME_SERVERS",
+    "EPICS_CA_SERVER_PORT",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch):
+    for name in (*VARIABLES, "DEVICE_HOST", "DEVICE_PORT"):
+        # Set before it is taken away, so that what the call sets does not outlive the test.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
 
 @pytest.mark.parametrize(
@@ -20,11 +34,23 @@ VARIABLES = ("EPICS_CA_ADDR_LIST", "EPICS_CA_AUTO_ADDR_LIST", "EPICS_CA_SERVER_P
     ],
 )
 def test_what_does_not_answer_says_where_it_was_looked_for(monkeypatch, environment, searched):
-    for name in (*VARIABLES, "DEVICE_HOST", "DEVICE_PORT"):
-        # Set before it is taken away, so that what the call sets does not outlive the test.
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     use_loopback_by_default()
     assert f"searched {searched}. " in not_connected()
+
+
+def test_one_server_is_at_one_place_however_it_is_named(monkeypatch):
+    """By which two sessions on one beamline know that they are."""
+    monkeypatch.setenv("DEVICE_PORT", "7000")
+    use_loopback_by_default()
+    assert searched_places() == ["127.0.0.1:7000"]
+    monkeypatch.setenv("EPICS_CA_ADDR_LIST", "localhost")
+    monkeypatch.setenv("EPICS_CA_SERVER_PORT", "7000")
+    assert searched_places() == ["127.0.0.1:7000"]
+    monkeypatch.setenv("EPICS_CA_ADDR_LIST", "")
+    monkeypatch.setenv("EPICS_CA_NAME_SERVERS", "127.0.0.1:7000")
+    assert searched_places() == ["127.0.0.1:7000"]
+    monkeypatch.setenv("EPICS_CA_NAME_SERVERS", "127.0.0.1")
+    monkeypatch.setenv("EPICS_CA_SERVER_PORT", "7001")
+    assert searched_places() == ["127.0.0.1:7001"]

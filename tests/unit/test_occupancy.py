@@ -6,21 +6,21 @@ import sys
 
 import pytest
 
-from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy, beamline_address
+from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy
 
 from ..processes import child, end
 
 HOLD = """
 import sys
 from beamline_ophyd.occupancy import Occupancy
-held = Occupancy("BL02", ["BL02:"], folder=sys.argv[1])
+held = Occupancy("beamline BL02", ["BL02:"], folder=sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
 def take(folder, *address):
-    return Occupancy("BL02", address or ("BL02:",), folder=folder)
+    return Occupancy("beamline BL02", address or ("BL02:",), folder=folder)
 
 
 def test_a_second_session_is_told_who_has_the_beamline(tmp_path):
@@ -57,12 +57,6 @@ def test_two_beamlines_do_not_meet(tmp_path):
     held = [take(tmp_path, "BL02:"), take(tmp_path, "BL03:")]
     for each in held:
         each.release()
-
-
-def test_the_same_names_on_other_servers_are_another_beamline(monkeypatch):
-    here = beamline_address("BL02:")
-    monkeypatch.setenv("EPICS_CA_SERVER_PORT", "6064")
-    assert beamline_address("BL02:") != here
 
 
 def test_a_folder_of_locks_is_for_all_users(tmp_path):
