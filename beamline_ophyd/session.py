@@ -342,8 +342,11 @@ def start(
     with contextlib.suppress(OSError):
         served.files.mkdir(parents=True, exist_ok=True)
     named = named_server(tiled) if isinstance(tiled, str) else tiled
-    server = named or running_server(served)
-    publisher = None if server is None else TiledPublisher(*server, journal=journal)
+    # By its folder, in which it is found again when it is started anew at another address.
+    server = (*named, None) if named else running_server(served)
+    publisher = None
+    if server is not None:
+        publisher = TiledPublisher(*server[:2], folder=server[2], journal=journal)
     reports = ReportWriter() if report else None
     options = kept.files.model_dump(exclude_none=True)
     options |= {} if template is None else {"template": template}

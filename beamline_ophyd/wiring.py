@@ -30,6 +30,9 @@ __all__ = [
 
 logger = logging.getLogger("bluesky.beamline_ophyd")
 
+Server = tuple[str | None, str | None, Path | None]
+"""Address and writer's key, or the data folder that has both."""
+
 _CHAMBERS = ("i0", "it", "ir", "ifluor", "diffracted")
 
 
@@ -64,12 +67,12 @@ def check_names(beamline: Beamline, file: str | Path) -> None:
 
 
 def live_reduction(
-    live: bool | Literal["text"], server: tuple[str, str] | None, *, figure: bool
+    live: bool | Literal["text"], server: Server | None, *, figure: bool
 ) -> LiveReduction | None:
     """The live reduction with all views that somebody may look at; None where there is none."""
     if not live:
         return None
-    views = [] if server is None else [WebView(*server)]
+    views = [] if server is None else [WebView(*server[:2], folder=server[2])]
     views += [FigureView()] if figure else []
     views += [TextView()] if live == "text" else []
     return LiveReduction(*views) if views else None
@@ -147,10 +150,9 @@ def named_server(uri: str) -> tuple[str, str]:
     return address, key or os.environ.get("TILED_API_KEY") or DataFolder.at().key("writer")
 
 
-def running_server(served: DataFolder) -> tuple[str, str] | None:
-    """Address and writer's key of the Tiled server that runs over a data folder."""
-    state = served.running()
-    if state is None:
+def running_server(served: DataFolder) -> Server | None:
+    """The Tiled server over a data folder, if one runs."""
+    if served.running() is None:
         logger.warning(
             "no Tiled server runs over %s: runs go to the journal and to files only; "
             "start one with `beamline tiled --folder %s`",
@@ -158,4 +160,4 @@ def running_server(served: DataFolder) -> tuple[str, str] | None:
             served.root,
         )
         return None
-    return str(state["uri"]), served.key("writer")
+    return None, None, served.root

@@ -207,7 +207,8 @@ class DocumentWorker:
         if thread.is_alive():
             with self._cond:
                 left = self._accepted - self._handled
-            self.report("", f"not done within {timeout:.3g} s; {left} documents are left")
+            what = f"{left} documents are left" if left else "what failed before is left"
+            self.report("", f"not done within {timeout:.3g} s; {what}")
         return not thread.is_alive()
 
     def leave(self, timeout: float) -> None:

@@ -2,11 +2,15 @@
 
 import logging
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import orjson
+
+from beamline_ophyd.serving import ServerError
+from beamline_ophyd.serving.client import find_server
 
 from .reduction import LiveState
 from .views import in_words
@@ -28,15 +32,17 @@ class WebView:
 
     Parameters
     ----------
-    uri, key : str
+    uri, key : str, optional
         Address and writer's key of a server of :mod:`beamline_ophyd.serving`.
+    folder : path, optional
+        Data folder of a server on this machine, instead of the two above.
     """
 
-    def __init__(self, uri: str, key: str) -> None:
-        self.address = f"{uri.rstrip('/').removesuffix('/api/v1')}/api/v1/watch/"
-        self._client = httpx.Client(
-            headers={"Authorization": f"Apikey {key}"}, timeout=TIMEOUT_S, trust_env=False
-        )
+    def __init__(
+        self, uri: str | None = None, key: str | None = None, *, folder: str | Path | None = None
+    ) -> None:
+        self._server = (uri, key, folder)
+        self._client = httpx.Client(timeout=TIMEOUT_S, trust_env=False)
         self._away_until = 0.0
         self._told = False
 
@@ -45,16 +51,17 @@ class WebView:
         if time.monotonic() < self._away_until and state.exit_status is None:
             return
         try:
+            uri, key = find_server(*self._server, write=True)
             self._client.put(
-                f"{self.address}state",
+                f"{uri.rstrip('/').removesuffix('/api/v1')}/api/v1/watch/state",
                 content=orjson.dumps(_plain(state), option=orjson.OPT_SERIALIZE_NUMPY),
-                headers={"Content-Type": "application/json"},
+                headers={"Authorization": f"Apikey {key}", "Content-Type": "application/json"},
             ).raise_for_status()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ServerError) as error:
             self._away_until = time.monotonic() + PAUSE_S
             if not self._told:
                 self._told = True
-                logger.warning("the page %s does not show this scan: %s", self.address, error)
+                logger.warning("the page watch/ does not show this scan: %s", error)
         else:
             self._told = False
 

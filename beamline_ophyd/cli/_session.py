@@ -113,13 +113,15 @@ def _open(
     prefix: str, devices: Path | None, folder: Path | None, command: str | None, **options: Any
 ) -> None:
     from beamline_ophyd.devices import SIMULATOR
-    from beamline_ophyd.session import start
+    from beamline_ophyd.session import CLOSE_TIMEOUT_S, start
 
     session = start(prefix, folder=folder, devices=devices or SIMULATOR, **options)
     try:
         _interactive(session, command)
     finally:
         paused = session.RE.state == "paused"
+        if session.publisher is not None and session.publisher.away:
+            say(f"Tiled is away; it has {CLOSE_TIMEOUT_S:.0f} s to come back for what it lacks")
         session.close()
         if paused:
             say("the scan that was paused has been aborted, its file and its journal are closed")

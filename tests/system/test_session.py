@@ -23,9 +23,10 @@ from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.grid import GridError, energy_grid
 from beamline_ophyd.occupancy import BeamlineBusyError
 from beamline_ophyd.plans import xafs_scan
-from beamline_ophyd.serving import DataFolder
+from beamline_ophyd.serving import DataFolder, TiledServer, connect
 from beamline_ophyd.session import start
 
+from ..processes import DEADLINE_S
 from ..runs import of
 
 SHORT = {"bounds": [-20, 0, 30], "steps": [5, 2], "times": [0.2, 0.2]}
@@ -420,6 +421,29 @@ def test_the_facilitys_profile_opens_in_ipython(side, tmp_path):
     assert "my ring True []" in result.stdout
     (file,) = (tmp_path / "data/tiled/files").glob("*.nxs")
     assert validate_file(file) == []
+
+
+@pytest.mark.slow("two Tiled servers, one after another")
+def test_a_server_that_comes_back_at_another_address_is_found_again(begin, tmp_path):
+    with TiledServer(tmp_path / "tiled") as server:
+        session = begin()
+        scan(session)
+        assert session.wait(DEADLINE_S)
+        before = server.uri
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait(DEADLINE_S)
+        (uid,) = scan(session)
+        assert not session.wait(0)
+    with TiledServer(tmp_path / "tiled") as again:
+        assert again.uri != before
+        assert session.wait(DEADLINE_S)
+        assert uid in session.publisher.published
+        (uid,) = scan(session)
+        assert session.live.wait(DEADLINE_S)
+        with connect(folder=again.folder.root) as client:
+            shown = client.root.context.http_client.get(f"{again.uri}/api/v1/watch/state")
+        assert shown.json()["uid"] == uid
+        session.close()
 
 
 @pytest.mark.slow("device server, Tiled and IPython, one after another")
