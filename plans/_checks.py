@@ -63,6 +63,13 @@ def check_detectors(plan: str, detectors: Any, advice: str = "give at least one"
             raise ValueError(f"detector {called(detector)} cannot be read; give its device")
         if any(detector is other for other in detectors[:at]):
             raise ValueError(f"detector {called(detector)} is given twice; give it once")
+        hinted = getattr(detector, "hints", {}).get("fields", [])
+        for other in detectors[:at]:
+            if both := set(hinted) & set(fields(other)):
+                raise ValueError(
+                    f"detectors {called(other)} and {called(detector)} both give "
+                    f"{', '.join(sorted(both))}; give each device a name of its own"
+                )
         for key in fields(detector):
             # What event-model allows; bluesky says so at the first point, with the shutter open.
             if not key or set("./") & set(key):

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from bluesky.protocols import Readable
 
-from beamline_ophyd.metadata import infer_roles
-
 from ._checks import fields
+from ._roles import known_roles
 
 __all__ = ["Intensity", "beam_intensity", "sample_intensity"]
 
@@ -43,7 +42,7 @@ def sample_intensity(
 ) -> Intensity:
     """What was asked for; else what the sample passes on, or emits, of I0; else the first key."""
     keys = _keys(detectors, signal=signal, monitor=monitor)
-    roles = infer_roles(keys, energy="")
+    roles = known_roles(detectors)
     if signal is not None:
         return Intensity(signal, monitor)
     found = roles.itrans or roles.ifluor or keys[0]
@@ -55,7 +54,7 @@ def beam_intensity(
 ) -> Intensity:
     """What was asked for; else I0; else the first key."""
     keys = _keys(detectors, signal=signal, monitor=monitor)
-    return Intensity(signal or infer_roles(keys, energy="").i0 or keys[0], monitor)
+    return Intensity(signal or known_roles(detectors).i0 or keys[0], monitor)
 
 
 def _keys(detectors: Sequence[Readable], **given: str | None) -> list[str]:

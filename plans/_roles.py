@@ -10,7 +10,18 @@ from beamline_ophyd.metadata import Roles, infer_roles
 
 from ._checks import fields
 
-__all__ = ["mode_of", "roles_of", "signal_role"]
+__all__ = ["known_roles", "mode_of", "roles_of", "signal_role"]
+
+
+def known_roles(detectors: Sequence[Readable], energy: str = "", dwell: str | None = None) -> Roles:
+    """Roles by the usual names of data keys; else of detectors that give one data key alone."""
+    named = {key: key for detector in detectors for key in fields(detector)}
+    roles = infer_roles(named, energy=energy, dwell=dwell)
+    lone = {d.name: fields(d)[0] for d in detectors if len(fields(d)) == 1}
+    for role, name in infer_roles(lone, energy=energy).channels.items():
+        if role not in roles.channels and lone[name] not in roles.channels.values():
+            roles = roles.model_copy(update={role: lone[name]})
+    return roles
 
 
 def roles_of(
@@ -19,9 +30,8 @@ def roles_of(
     dwell: str,
     given: Mapping[str, str] | None,
 ) -> Roles:
-    """Roles by the usual names of the channels and by what was `given`, all checked."""
-    keys = [key for detector in detectors for key in fields(detector)]
-    inferred = infer_roles(keys, energy=fields(energy)[0], dwell=dwell)
+    """Roles by the usual names and by what was `given`, all checked."""
+    inferred = known_roles(detectors, fields(energy)[0], dwell)
     if unknown := set(given or {}) - set(Roles.model_fields):
         raise ValueError(
             f"roles has {', '.join(sorted(unknown))}; it takes {', '.join(Roles.model_fields)}"
@@ -58,7 +68,7 @@ def signal_role(mode: str) -> str:
     return "itrans" if mode == "transmission" else "ifluor"
 
 
-def mode_of(mode: str | None, roles: Roles) -> Any:
+def mode_of(mode: str | None, roles: Roles, detectors: Sequence[Readable]) -> Any:
     """The mode that was asked for, or that the channels allow; refused where one is missing."""
     if mode is None:
         mode = "transmission" if roles.itrans or not roles.ifluor else "fluorescence"
@@ -68,8 +78,9 @@ def mode_of(mode: str | None, roles: Roles) -> Any:
     missing = [role for role in ("i0", signal_role(mode)) if getattr(roles, role) is None]
     if missing:
         example = ", ".join(f'"{role}": "<data key>"' for role in missing)
+        keys = ", ".join(key for detector in detectors for key in fields(detector))
         raise ValueError(
             f"no detector is known as {' or '.join(missing)}, which {mode} needs; add it, or say "
-            f"which data key it is: roles={{{example}}}"
+            f"which data key of {keys} it is: roles={{{example}}}"
         )
     return mode

@@ -169,7 +169,7 @@ def calibrate_mono(
     number("e0_shift", e0_shift, "a number of eV")
     positive("largest", largest, "a number of eV")
     used = roles_of(detectors, energy, "dwell_time", roles)
-    measured_as = mode_of(mode, used)
+    measured_as = mode_of(mode, used, detectors)
     absorption = _Absorption(used, measured_as, channel)
     if bounds is None:
         bounds, steps = bounds or BOUNDS, steps or STEPS

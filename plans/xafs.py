@@ -69,7 +69,7 @@ def xafs_scan(
     ----------
     detectors : sequence of Readable
         Counted and read at every point. Which one is I0, transmission, fluorescence or
-        reference is known by their usual names, or said by `roles`.
+        reference is known by the usual names of data keys or detectors, or said by `roles`.
     energy : Movable
         The axis that takes photon energies in eV.
     edge : str or float
@@ -174,7 +174,7 @@ def xafs_scan(
     followers = followers_of(along, along_at)
     timers = timers_of(detectors, fixed_dwell)
     used = roles_of(detectors, energy, "dwell_time", roles)
-    measured_as = mode_of(mode, used)
+    measured_as = mode_of(mode, used, detectors)
     limits_of_rate = yield from saturation_rates(detectors, saturation)
     earlier = None if resume is None else earlier_run(resume)
     yield from check_unit("energy", energy, "eV")

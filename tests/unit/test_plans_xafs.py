@@ -71,6 +71,8 @@ def test_repeats_and_shift(engine, energy, detectors):
         ({"detectors": [3, Timed("it")]}, ValueError, "detector 3 cannot be read"),
         ({"energy": Timed("mono")}, ValueError, "energy is mono, which cannot be set"),
         ({"detectors": [Timed("x"), Timed("y")]}, ValueError, "no detector is known as i0 or"),
+        ({"detectors": [Timed("x"), Timed("y")]}, ValueError, "which data key of x, y it is"),
+        ({"detectors": [Timed("x"), Timed("x")]}, ValueError, "detectors x and x both give x; "),
         ({"mode": "fluorescence"}, ValueError, "known as ifluor"),
         ({"mode": "magic"}, ValueError, "mode is 'magic'"),
         ({"roles": {"i9": "x"}}, ValueError, "roles has i9"),
@@ -92,6 +94,15 @@ def test_roles_can_be_said(engine, energy):
     run = RunMetadata.from_start(of(engine.documents, "start")[0])
     assert run.xafs is not None
     assert run.xafs.roles.channels == {"i0": "monitor", "itrans": "diode"}
+
+
+def test_a_detector_is_known_by_its_own_name_where_its_channel_is_not(engine, energy):
+    i0, ion = Timed("i0"), Timed("it")
+    i0.counts.name, ion.counts.name = "i0_counts", "It"
+    engine(xafs_scan([i0, ion, Timed("I1")], energy, "Fe-K", **SHORT))
+    run = RunMetadata.from_start(of(engine.documents, "start")[0])
+    assert run.xafs is not None
+    assert run.xafs.roles.channels == {"i0": "i0_counts", "itrans": "It"}
 
 
 def test_an_axis_that_never_arrives_fails_by_name(engine, detectors, impatient):
