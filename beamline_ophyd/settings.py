@@ -23,6 +23,7 @@ from pydantic import (
 
 from .checked_yaml import read_checked
 from .formats.definitions import check_definition
+from .formats.measurement import mapped
 
 __all__ = ["FileSettings", "JournalSettings", "Settings", "SettingsError", "read_settings"]
 
@@ -70,6 +71,11 @@ def _definition(name: str) -> str:
     return name
 
 
+def _mapping(roles: dict[str, str]) -> dict[str, str]:
+    mapped(roles)
+    return roles
+
+
 class FileSettings(_Model):
     """Options of :class:`beamline_ophyd.callbacks.NXxasWriter`."""
 
@@ -78,7 +84,7 @@ class FileSettings(_Model):
     compression: Annotated[int, Field(ge=0, le=9)] | None = None
     flush_interval: PositiveFloat | None = None
     definition: Annotated[str, AfterValidator(_definition)] | None = None
-    mapping: dict[str, str] | None = None
+    mapping: Annotated[dict[str, str], AfterValidator(_mapping)] | None = None
     repeats: Literal["merged", "entries", "files"] | None = None
     external_links: bool | None = None
     join: bool | None = None

@@ -18,6 +18,7 @@ from .formats.arrays import run_from_columns
 from .formats.definitions import check_definition
 from .formats.entries import free_entry_name, moved
 from .formats.hdf5 import replace_file
+from .formats.measurement import mapped
 from .formats.names import safe_nexus_name
 from .formats.nexus import nexus_tree
 from .formats.nexus_parts import ENTRY, fields_of
@@ -25,7 +26,7 @@ from .formats.problems import OutputError, ReadError
 from .formats.run import Run
 from .formats.tree import Field, Group, TreeWriter
 from .formats.xdi_dictionary import FAMILIES
-from .metadata import CHANNELS, CONTRACT_KEY, Roles
+from .metadata import CHANNELS, CONTRACT_KEY
 
 __all__ = ["NeXusWriter"]
 
@@ -290,7 +291,7 @@ def _roles(columns: Mapping[str, Any]) -> dict[str, Any] | None:
 def _check(roles: Mapping[str, Any] | None, columns: Mapping[str, Any]) -> None:
     if roles is None:
         return
-    named = Roles(**{role: key for role, key in roles.items() if role != "mode"})
+    named, _ = mapped(roles)
     absent = [key for key in (named.energy, *named.channels.values()) if key not in columns]
     if absent:
         raise ValueError(

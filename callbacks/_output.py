@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from beamline_ophyd.formats.definitions import check_definition
+from beamline_ophyd.formats.measurement import mapped
 from beamline_ophyd.formats.nexus_sweeps import check_repeats
-from beamline_ophyd.metadata import Roles
 
 __all__ = ["Style"]
 
@@ -49,7 +49,7 @@ class Style:
         check_definition(definition)
         check_repeats(repeats, mode)
         if mapping is not None:
-            Roles(**{role: key for role, key in mapping.items() if role != "mode"})
+            mapped(mapping)
         return cls(
             compression,
             definition,

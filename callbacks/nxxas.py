@@ -1,6 +1,7 @@
 """NXxas files from documents, written while the run goes on."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -148,6 +149,8 @@ class NXxasWriter:
         on_file: Callable[[str, Path, Mapping[str, Any]], None] | None = None,
         on_sweep_file: Callable[[str, Path, int], None] | None = None,
     ) -> None:
+        if not 0 < flush_interval < math.inf:
+            raise ValueError(f"flush_interval is {flush_interval!r}; give seconds, more than 0")
         self.folder = Path(folder).expanduser().absolute()
         self.files: dict[str, Path] = {}
         self.sweep_files: dict[str, tuple[Path, ...]] = {}

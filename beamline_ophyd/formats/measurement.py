@@ -3,13 +3,21 @@
 import contextlib
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
-from beamline_ophyd.metadata import Roles, RunMetadata, XAFSContract, infer_roles
+from beamline_ophyd.metadata import Mode, Roles, RunMetadata, XAFSContract, infer_roles
 
 from .run import Run, Stream
 
-__all__ = ["EV", "MAPPING_EXAMPLE", "Measurement", "measurement", "read_metadata", "signal_role"]
+__all__ = [
+    "EV",
+    "MAPPING_EXAMPLE",
+    "Measurement",
+    "mapped",
+    "measurement",
+    "read_metadata",
+    "signal_role",
+]
 
 MAPPING_EXAMPLE = '{"energy": "mono_energy", "i0": "I0", "itrans": "It"}'
 
@@ -37,6 +45,32 @@ class Measurement:
 def signal_role(mode: str) -> str:
     """Role of the channel that a mode measures beside I0."""
     return "itrans" if mode == "transmission" else "ifluor"
+
+
+def mapped(mapping: Mapping[str, Any]) -> tuple[Roles, str | None]:
+    """Roles of a mapping as a user gives it, and the mode that it says.
+
+    Raises
+    ------
+    ValueError
+        For a role or a mode that there is not, for what is no data key, or without an energy.
+    """
+    given = dict(mapping)
+    mode = given.pop("mode", None)
+    if unknown := {str(role) for role in set(given) - set(Roles.model_fields)}:
+        raise ValueError(
+            f"mapping has {', '.join(sorted(unknown))}; it takes {', '.join(Roles.model_fields)} "
+            "and mode"
+        )
+    if given.get("energy") is None:
+        raise ValueError(f"mapping has no energy; give one such as {MAPPING_EXAMPLE}")
+    for role, key in given.items():
+        if not isinstance(key, str | None):
+            raise ValueError(f"mapping has {key!r} as {role}; give the name of a data key")
+    if mode is not None and mode not in get_args(Mode):
+        modes = ", ".join(map(repr, get_args(Mode)))
+        raise ValueError(f"mapping has mode {mode!r}; give one of {modes}")
+    return Roles(**given), mode
 
 
 def read_metadata(start: Mapping[str, Any]) -> tuple[RunMetadata, str]:
@@ -75,7 +109,13 @@ def measurement(
     -------
     Measurement or None
         None for a run that is no absorption spectrum.
+
+    Raises
+    ------
+    ValueError
+        For a mapping that cannot be used, see :func:`mapped`.
     """
+    meant = None if mapping is None else mapped(mapping)
     contract = read_metadata(run.start)[0].xafs
     stream = run.streams.get("primary")
     keys = None if stream is None else set(stream.data_keys) | set(stream.columns)
@@ -84,10 +124,8 @@ def measurement(
         return _found(what, keys, ask)
     if keys is None or stream is None:
         return None
-    if mapping is not None and _is_meant(run, keys, str(mapping["energy"])):
-        given = dict(mapping)
-        mode = given.pop("mode", None)
-        roles = Roles(**given)
+    if meant is not None and _is_meant(run, keys, meant[0].energy):
+        roles, mode = meant
         return _found(Measurement(roles, mode or _likely(roles), "mapping"), keys, ask)
     if (energy := _hinted_energy(run, stream)) is None:
         return None

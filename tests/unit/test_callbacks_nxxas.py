@@ -1,4 +1,5 @@
 import datetime as dt
+import math
 import os
 import pickle
 import resource
@@ -583,7 +584,12 @@ def test_run_whose_name_cannot_be_made_is_called_by_its_uid(make_writer, xafs_do
         ({"template": "{uid8:05d}"}, r"cannot be filled in.*allowed are .*\{sample\}"),
         ({"template": "{uid8!x}"}, r"cannot be filled in.*allowed are .*\{sample\}"),
         ({"template": "{uid8"}, r"expected '}'.*allowed are .*\{sample\}"),
-        ({"mapping": {"i0": "I0"}}, "energy"),
+        ({"mapping": {"i0": "I0"}}, r"mapping has no energy; give one such as \{"),
+        ({"mapping": {"energy": "E", "I0": "I0"}}, "mapping has I0; it takes energy, i0, itrans"),
+        ({"mapping": {"energy": 3}}, "mapping has 3 as energy; give the name of a data key"),
+        ({"mapping": {"energy": "E", "mode": "magic"}}, "has mode 'magic'; give one of 'transm"),
+        ({"flush_interval": -1.0}, "flush_interval is -1.0; give seconds, more than 0"),
+        ({"flush_interval": math.nan}, "flush_interval is nan; give seconds, more than 0"),
     ],
 )
 def test_options_that_make_no_sense(tmp_path, options, words):

@@ -49,6 +49,7 @@ def test_commands_look_for_journals_where_the_settings_say(tmp_path):
         ("journal: {keep: 3}", "journal.keep: .*; journal has folder, keep_days"),
         ("journal: {keep_days: -1}", "journal.keep_days: .* greater than or equal to 0"),
         ("files: {repeats: both}", "files.repeats: .*'merged', 'entries' or 'files'"),
+        ("files: {mapping: {I0: x}}", "mapping has I0; it takes energy, i0, itrans"),
         ("files: {definition: NXxas_x}", "'NXxas_x'; give one of NXxas, NXxas_trans"),
         ("files: {compression: 10}", "files.compression"),
         ("- list", "the file: "),

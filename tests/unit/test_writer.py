@@ -152,6 +152,7 @@ def test_images_text_and_a_mapping(tmp_path):
         ({}, {}, "no columns"),
         ({"x": [1, 2], "y": [1]}, {}, "different lengths"),
         (SPECTRUM, {"mapping": {"energy": "E", "i0": "i0"}}, "'E', which is no column"),
+        (SPECTRUM, {"mapping": {"energy": "energy", "IO": "i0"}}, "mapping has IO; it takes"),
         (SPECTRUM, {"name": "entry"}, "'entry' is taken"),
     ],
 )
