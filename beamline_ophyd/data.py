@@ -77,7 +77,7 @@ class ScanData:
     ([0.0, 0.693], None)
     """
 
-    run: Run = field(repr=False)
+    run: Run
     mapping: Mapping[str, Any] | None = None
     earlier: tuple[Run, ...] = field(default=(), repr=False)
     sweep: int | None = None

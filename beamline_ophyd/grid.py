@@ -84,6 +84,11 @@ class EnergyGrid:
     def __len__(self) -> int:
         return len(self.energy_ev)
 
+    def __repr__(self) -> str:
+        edge = f"{self.element} {self.edge}, " if self.element else ""
+        ends = f"{self.energy_ev[0]:.1f} to {self.energy_ev[-1]:.1f} eV"
+        return f"<energy grid: {edge}E0 {self.e0_ev:.1f} eV, {len(self)} points, {ends}>"
+
     @cached_property
     def k_inv_angstrom(self) -> np.ndarray:
         """Wave number k in 1/Angstrom at each point, 0 below E0; shape (n,)."""

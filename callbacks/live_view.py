@@ -10,6 +10,8 @@ from bluesky.callbacks.best_effort import BestEffortCallback
 from bluesky.callbacks.core import LiveTable
 from tqdm import tqdm
 
+from beamline_ophyd.formats.measurement import read_metadata
+
 __all__ = ["LiveView", "has_display", "has_terminal"]
 
 logger = logging.getLogger(__name__)
@@ -113,10 +115,12 @@ def _plots_alone() -> BestEffortCallback:
 
 
 def _hinted(start: Mapping[str, Any], descriptor: Mapping[str, Any]) -> list[str]:
-    """Data keys to show: what is scanned, then what the detectors hint at."""
+    """Data keys to show: what is scanned, what the detectors hint at, and what the plan notes."""
     dimensions = (start.get("hints") or {}).get("dimensions") or []
     scanned = [key for keys, stream in dimensions if stream == "primary" for key in keys]
     hints = [key for hint in descriptor.get("hints", {}).values() for key in hint.get("fields", ())]
+    contract = read_metadata(start)[0].xafs
+    notes = [] if contract is None else [contract.roles.dwell, contract.quality_key]
     keys = descriptor["data_keys"]
-    wanted = [key for key in dict.fromkeys([*scanned, *hints]) if key in keys]
+    wanted = [key for key in dict.fromkeys([*scanned, *hints, *notes]) if key in keys]
     return [key for key in wanted if not keys[key].get("shape")][:_MOST_COLUMNS]

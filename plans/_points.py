@@ -56,7 +56,7 @@ class PointTaker:
         self._preset: float | None = None
         self._reader = Reader()
         self._timely: dict[int, Any] = {}
-        self.dwell: Any = DwellTime(name="dwell_time", value=0.0)
+        self.dwell: Any = DwellTime(name="dwell_time", value=0.0, kind="normal")
 
     def learn(self, axis: Movable, targets: Sequence[float]) -> MsgGenerator[None]:
         """Read an axis's speed and limits; refuse targets that it cannot reach."""

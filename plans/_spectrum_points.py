@@ -85,9 +85,10 @@ class SpectrumPoints:
         self._axes, self._detectors, self._timers = axes, detectors, timers
         self._settle_s, self._judge, self._retakes = settle_s, judge, retakes
         self._reader = Reader()
-        self.dwell = DwellTime(name="dwell_time", value=0.0)
-        self._point = _PointNumber(name=POINT_KEY, value=0)
-        self._quality = _Note(name=QUALITY_KEY, value="")
+        self.dwell = DwellTime(name="dwell_time", value=0.0, kind="normal")
+        self._point = _PointNumber(name=POINT_KEY, value=0, kind="normal")
+        # No hints, or a BestEffortCallback would plot them, and warn of the text.
+        self._quality = _Note(name=QUALITY_KEY, value="", kind="normal")
         slow = [self._reader(d) for d in (*axes.devices, *detectors, *also)]
         self._readables = [*slow, self.dwell]
         self._preset: float | None = None

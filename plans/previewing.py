@@ -42,6 +42,9 @@ class Preview:
     settle_s: float
     region_s: tuple[float, ...]
 
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows of `preview(...)`
+
     def __str__(self) -> str:
         grid = self.grid
         edge = f"{grid.element} {grid.edge}, " if grid.element else ""

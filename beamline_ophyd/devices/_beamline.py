@@ -47,6 +47,9 @@ class Beamline:
         self._devices = dict(devices)
         self._labels = dict(labels or {})
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self)})"
+
     def __getitem__(self, name: str) -> Any:
         if name not in self._devices:
             raise KeyError(f"the beamline has no device {name!r}; it has {', '.join(self)}")

@@ -40,6 +40,11 @@ class Run:
     streams: Mapping[str, Stream]
     external: tuple[Document, ...] = ()
 
+    def __repr__(self) -> str:
+        events = ", ".join(f"{len(s.time)} events of {name}" for name, s in self.streams.items())
+        status = "no end" if self.stop is None else self.stop.get("exit_status")
+        return f"<run {self.uid}: {self.start.get('plan_name')}, {events or 'no events'}, {status}>"
+
     @property
     def uid(self) -> str:
         """Uid of the start document."""

@@ -40,6 +40,8 @@ def test_columns_units_metadata_and_roles(xafs_documents):
     assert (data.about.element, data.about.edge, data.about.sample_name) == ("Fe", "K", "Fe foil")
     assert data.roles.channels == {"i0": "I0", "itrans": "It", "irefer": "Ir"}
     assert data.mode == "transmission"
+    primary = f"{len(data.energy)} events of primary"
+    assert f"run=<run {data.uid}: xafs_scan, {primary}, success>" in repr(data)
 
 
 def test_mu_is_by_default_that_of_the_mode(xafs_documents):

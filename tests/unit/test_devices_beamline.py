@@ -46,6 +46,7 @@ def test_the_simulators_file_names_every_part():
     baseline = [device.name for device in beamline.labelled("baseline")]
     assert {"mono_bragg", "stage", "ring", "simulation"} <= set(baseline)
     assert beamline.labelled("nonsense") == []
+    assert repr(beamline).startswith("Beamline(mono, ")
     beamline.disconnect()
 
 

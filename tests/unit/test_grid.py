@@ -87,6 +87,11 @@ def test_k_steps_are_what_was_asked_for():
     assert len(grid) == 201
 
 
+def test_a_prompt_shows_a_grid_in_a_line():
+    grid = energy_grid("Fe-K", bounds=[-10, 10], steps=[2], times=[0.5])
+    assert repr(grid) == "<energy grid: Fe K, E0 7112.0 eV, 11 points, 7102.0 to 7122.0 eV>"
+
+
 def test_what_comes_from_arrays_is_recorded_as_plain_json():
     arrays = {"bounds": np.array([-10, 10]), "steps": np.array([2]), "times": np.float32([0.5])}
     lists = {"bounds": [-10, 10], "steps": [2], "times": [0.5]}

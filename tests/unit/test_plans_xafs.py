@@ -47,6 +47,14 @@ def test_the_start_document_carries_the_contract(engine, energy, detectors):
     assert start["num_points"] == run.xafs.points_per_sweep * 2
 
 
+def test_only_the_detectors_are_hinted_at_for_plots(engine, energy, detectors):
+    engine(xafs_scan(detectors, energy, "Fe-K", **SHORT))
+    (descriptor,) = of(engine.documents, "descriptor")
+    hinted = {name: hint["fields"] for name, hint in descriptor["hints"].items() if hint["fields"]}
+    assert hinted == {"energy": ["energy"], "i0": ["i0"], "it": ["it"]}
+    assert {"point", "quality", "dwell_time"} <= set(descriptor["data_keys"])
+
+
 def test_repeats_and_shift(engine, energy, detectors):
     engine(xafs_scan(detectors, energy, "Fe-K", repeats=2, e0_shift=1.2, **SHORT))
     sweep = energy_grid("Fe-K", **SHORT).energy_ev + 1.2

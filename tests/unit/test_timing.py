@@ -83,6 +83,7 @@ def test_preview_of_a_plan_moves_nothing(energy, detectors, gate):
     assert (energy.position, gate.history, detectors[0].triggers) == (1.0, [], 0)
     grid = energy_grid("Fe-K", **SHORT)
     assert shown.points == 2 * len(grid)
+    assert repr(shown) == str(shown)  # what a prompt shows
     two = np.tile(grid.energy_ev, 2), np.tile(grid.dwell_s, 2)
     assert shown.seconds == pytest.approx(TRUE.points_s(*two, 0.5).sum())
 
