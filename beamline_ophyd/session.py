@@ -37,6 +37,7 @@ from beamline_ophyd.devices import (
     BeamlineFileError,
     load_beamline,
     searched_places,
+    use_loopback_by_default,
 )
 from beamline_ophyd.formats.journal import unfinished_run
 from beamline_ophyd.formats.problems import make_writable
@@ -309,6 +310,7 @@ def start(
     left = unfinished_run(journal.folder)
     simulator = Path(devices) == SIMULATOR
     name = prefix.rstrip(":") if simulator else Path(devices).stem
+    use_loopback_by_default(networks=not simulator)
     # Before the first PV, which a program had better leave in peace when it ends.
     held, alone = _occupy(name, [prefix, str(Path(devices).resolve())], home, shared=shared)
     # Its event loop connects devices of ophyd-async.

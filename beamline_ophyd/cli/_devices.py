@@ -120,7 +120,7 @@ def connected_beamline(prefix: str, file: Path | None) -> "Iterator[Beamline]":
 
     from beamline_ophyd.devices import SIMULATOR, load_beamline, use_loopback_by_default
 
-    use_loopback_by_default()
+    use_loopback_by_default(networks=file is not None)
     beamline = load_beamline(file or SIMULATOR, P=prefix)
     engine = RunEngine({}, context_managers=[])  # its event loop serves devices of ophyd-async
     try:

@@ -105,7 +105,7 @@ def _check(sheet: str, prefix: str, devices: Path | None, options: dict[str, Any
 
     from beamline_ophyd.devices import SIMULATOR, load_beamline, use_loopback_by_default
 
-    use_loopback_by_default()
+    use_loopback_by_default(networks=devices is not None)
     engine = RunEngine({})
     beamline = load_beamline(devices or SIMULATOR, P=prefix)
     try:
@@ -125,10 +125,9 @@ def _run(
 ) -> int:
     from bluesky.utils import RunEngineInterrupted
 
-    from beamline_ophyd.devices import SIMULATOR, use_loopback_by_default
+    from beamline_ophyd.devices import SIMULATOR
     from beamline_ophyd.session import start
 
-    use_loopback_by_default()
     session = start(prefix, devices=devices or SIMULATOR, **around)
     try:
         plan = _plan(sheet, session.beamline, journals=str(session.journal.folder), **options)

@@ -82,12 +82,11 @@ def scan(
     from bluesky import plan_stubs as bps
     from bluesky.utils import RunEngineInterrupted
 
-    from beamline_ophyd.devices import SIMULATOR, use_loopback_by_default
+    from beamline_ophyd.devices import SIMULATOR
     from beamline_ophyd.plans import xafs_scan
     from beamline_ophyd.session import start
 
     tell_errors_once()
-    use_loopback_by_default()
     session = start(
         prefix,
         devices=devices or SIMULATOR,

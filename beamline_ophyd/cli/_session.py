@@ -52,9 +52,6 @@ def shell(
     command: Command = None,
 ) -> None:
     """Open IPython with RE, devices and plans ready."""
-    from beamline_ophyd.devices import use_loopback_by_default
-
-    use_loopback_by_default()
     options = {"shared": shared, "settings": settings, "live": "text" if text else True}
     _open(prefix, devices, folder, command, **options)
 
@@ -95,10 +92,6 @@ def up(
                 f"the device server serves {prefix}*; in another terminal: "
                 f"{where}beamline status --watch"
             )
-        else:
-            from beamline_ophyd.devices import use_loopback_by_default
-
-            use_loopback_by_default()
         place = DataFolder.at(None if folder is None else folder / "tiled")
         if (running := place.running()) is None:
             tiled = started.enter_context(TiledServer(place.root, port=port))

@@ -149,14 +149,21 @@ def _missing(device: Any) -> Iterator[str]:
             yield getattr(signal, "pvname", name)
 
 
-def use_loopback_by_default() -> None:
+def use_loopback_by_default(*, networks: bool = False) -> None:
     """Look for PVs on this machine, unless the environment says where else.
 
     EPICS's own variables go before DEVICE_HOST and DEVICE_PORT, which name one server.
     Has to come before the first PV: EPICS reads its environment once.
+
+    Parameters
+    ----------
+    networks : bool
+        Look on the local networks too, as EPICS does by itself: for a beamline that is there. A
+        simulated one could meet a real one of its name, and is looked for on this machine alone.
     """
     if "EPICS_CA_ADDR_LIST" not in os.environ:
-        address = os.environ.get("DEVICE_HOST", "127.0.0.1")
-        if port := os.environ.get("DEVICE_PORT"):
-            address += f":{port}"
-        os.environ |= {"EPICS_CA_ADDR_LIST": address, "EPICS_CA_AUTO_ADDR_LIST": "NO"}
+        host, port = os.environ.get("DEVICE_HOST"), os.environ.get("DEVICE_PORT")
+        address = host or "127.0.0.1"
+        os.environ["EPICS_CA_ADDR_LIST"] = f"{address}:{port}" if port else address
+        if host or port or not networks:
+            os.environ["EPICS_CA_AUTO_ADDR_LIST"] = "NO"

@@ -402,7 +402,7 @@ PROFILE = Path(__file__).parents[2] / "docs" / "examples" / "profile"
 
 
 @pytest.mark.slow("a process that loads IPython and all else")
-def test_the_facilitys_profile_opens_in_ipython(side, tmp_path):
+def test_the_facilitys_profile_opens_in_ipython(ioc, side, tmp_path):
     profile = tmp_path / "profile"
     shutil.copytree(PROFILE, profile)
     code = (
@@ -414,7 +414,12 @@ def test_the_facilitys_profile_opens_in_ipython(side, tmp_path):
         capture_output=True,
         text=True,
         timeout=180,
-        env={**os.environ, "BEAMLINE_FOLDER": str(tmp_path / "data")},
+        # As on any machine: EPICS would not look for a simulated beamline where one is served.
+        env={
+            **without_epics(),
+            "DEVICE_PORT": str(ioc.ca_port),
+            "BEAMLINE_FOLDER": str(tmp_path / "data"),
+        },
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr

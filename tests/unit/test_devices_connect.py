@@ -40,6 +40,22 @@ def test_what_does_not_answer_says_where_it_was_looked_for(monkeypatch, environm
     assert f"searched {searched}. " in not_connected()
 
 
+@pytest.mark.parametrize(
+    ("environment", "searched"),
+    [
+        ({}, "127.0.0.1:5064 and port 5064 of all local networks"),
+        ({"EPICS_CA_AUTO_ADDR_LIST": "NO"}, "127.0.0.1:5064"),
+        ({"DEVICE_HOST": "10.0.0.5"}, "10.0.0.5:5064"),
+        ({"EPICS_CA_ADDR_LIST": "10.0.0.5", "EPICS_CA_AUTO_ADDR_LIST": "NO"}, "10.0.0.5:5064"),
+    ],
+)
+def test_a_real_beamline_is_looked_for_as_epics_does(monkeypatch, environment, searched):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    use_loopback_by_default(networks=True)
+    assert f"searched {searched}. " in not_connected()
+
+
 def test_one_server_is_at_one_place_however_it_is_named(monkeypatch):
     """By which two sessions on one beamline know that they are."""
     monkeypatch.setenv("DEVICE_PORT", "7000")
