@@ -12,7 +12,12 @@ from bluesky.utils import PersistentDict
 
 from beamline_ophyd import plans
 from beamline_ophyd.callbacks import FigureView, LiveReduction, TextView, WebView
-from beamline_ophyd.devices import Beamline, BeamlineFileError
+from beamline_ophyd.devices import (
+    Beamline,
+    BeamlineConnectionError,
+    BeamlineFileError,
+    not_connected,
+)
 from beamline_ophyd.serving import DataFolder
 from beamline_ophyd.serving.client import split_key
 
@@ -93,6 +98,10 @@ def plan_wrappers(
     beamline: Beamline, engine: RunEngine, check: Callable[[Mapping[str, Any]], None]
 ) -> list[Any]:
     """What every plan gets around it; innermost first, so that checks precede the shutter."""
+
+    def away(device: Any) -> Exception:
+        return BeamlineConnectionError(not_connected(device))
+
     # bluesky keeps the reason to itself when a plan closes its run, as nearly all do.
     reason = partial(plans.abort_reason_wrapper, reason=lambda: getattr(engine, "_reason", ""))
     wrappers = [reason, lambda plan: plans.check_before_run_wrapper(plan, check)]
@@ -102,6 +111,8 @@ def plan_wrappers(
         wrappers.append(partial(plans.shutter_wrapper, shutter=gate))
     if baseline := beamline.labelled("baseline"):
         wrappers.append(partial(plans.baseline_wrapper, devices=baseline))
+    # Outermost, for what the others use too.
+    wrappers.append(partial(plans.connected_wrapper, error=away))
     return wrappers
 
 

@@ -20,6 +20,7 @@ from ._shutter import shutter_wrapper
 from ._steps import DeviceError
 from .aligning import Alignment, align
 from .calibrating import Calibration, calibrate_mono
+from .connecting import connected_wrapper
 from .dark import dark_current_wrapper, record_dark_current
 from .gain import Gains, auto_gain
 from .halting import close_after_halt
@@ -55,6 +56,7 @@ __all__ = [
     "calibrate_mono",
     "check_before_run_wrapper",
     "close_after_halt",
+    "connected_wrapper",
     "count",
     "dark_current_wrapper",
     "fixed_energy_map",

@@ -12,6 +12,7 @@ __all__ = [
     "abort_reason_wrapper",
     "baseline_wrapper",
     "check_before_run_wrapper",
+    "fails",
     "sample_name_wrapper",
 ]
 
@@ -104,7 +105,7 @@ def baseline_wrapper(plan: MsgGenerator[Any], devices: Sequence[Readable]) -> Ms
     def around(msg: Msg):
         if msg.command == "open_run":
             return None, read()
-        if msg.command == "close_run" and not _failing(msg):
+        if msg.command == "close_run" and not fails(msg):
 
             def last():
                 yield from read()
@@ -116,5 +117,6 @@ def baseline_wrapper(plan: MsgGenerator[Any], devices: Sequence[Readable]) -> Ms
     return (yield from plan_mutator(plan, around))
 
 
-def _failing(close_run: Msg) -> bool:
+def fails(close_run: Msg) -> bool:
+    """Whether a message closes a run that did not succeed."""
     return close_run.kwargs.get("exit_status") not in (None, "success")

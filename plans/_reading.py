@@ -15,7 +15,7 @@ from functools import cache, partial
 from typing import Any
 
 from bluesky import plan_stubs as bps
-from bluesky.utils import MsgGenerator
+from bluesky.utils import Msg, MsgGenerator
 
 from . import _steps
 from ._steps import DeviceError, is_nameless, pv_of
@@ -185,7 +185,7 @@ def _call(device: Any, method: Callable[[], Any]) -> MsgGenerator[Any]:
         return _within_limit(reader, device, method)
 
     try:
-        done = yield from bps.wait_for([calling])
+        done = yield Msg("wait_for", device, [calling])
     finally:
         reader.close()
     return done[0].result() if done else {}

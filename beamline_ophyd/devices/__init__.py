@@ -12,6 +12,7 @@ from ._connect import (
     BeamlineConnectionError,
     connect,
     disconnect,
+    not_connected,
     searched_places,
     use_loopback_by_default,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "connections",
     "disconnect",
     "load_beamline",
+    "not_connected",
     "readings",
     "searched_places",
     "use_loopback_by_default",

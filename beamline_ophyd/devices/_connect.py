@@ -46,7 +46,8 @@ def connect(*devices: Any, timeout: float = 5.0) -> None:
         try:
             device.wait_for_connection(timeout=max(deadline - time.monotonic(), 0.1))
         except TimeoutError:
-            raise BeamlineConnectionError(not_connected(*threaded)) from None
+            if not device.connected:  # ophyd does not look again after its last pause
+                raise BeamlineConnectionError(not_connected(*threaded)) from None
     if others := [device for device in devices if is_async(device)]:
         for name, error in connect_async(others, max(deadline - time.monotonic(), 1.0)).items():
             raise BeamlineConnectionError(f"{name} is not connected: {error}") from error
@@ -107,22 +108,39 @@ def signals_of(device: Any) -> Iterator[tuple[str, Any]]:
 
 def _pvs(device: Any) -> Iterator[Any]:
     for _, signal in signals_of(device):
-        for attribute in ("_read_pv", "_write_pv"):
-            if (pv := getattr(signal, attribute, None)) is not None:
-                yield pv
+        yield from _pvs_of(signal)
+
+
+def _pvs_of(signal: Any) -> Iterator[Any]:
+    """The PV or PVs of a signal, each once."""
+    pvs = (getattr(signal, attribute, None) for attribute in ("_read_pv", "_write_pv"))
+    yield from {id(pv): pv for pv in pvs if pv is not None}.values()
 
 
 def not_connected(*devices: Any) -> str:
-    """The message for devices that are not connected."""
-    missing = [pv for device in devices for pv in _missing(device)]
-    shown = ", ".join(missing[:3])
-    if len(missing) > 3:
-        shown += f" and {len(missing) - 3} more"
+    """The message for devices that are not connected: which PVs do not answer, or what else lacks.
+
+    A device is connected when its PVs answer, ophyd has asked each for its units and limits, and
+    the device itself has got the first values that it wants: ophyd's motor, where it is.
+    """
+    away = [words for device in devices for words in _away(device)]
+    late = [words for device in devices for words in _late(device)]
+    if late and not away:
+        return (
+            f"all PVs answer; still to come: {_few(late)}. ophyd's threads, which ask for that, "
+            "are busy; try again, or give connecting a longer timeout"
+        )
+    shown = _few(away) or ", ".join(device.name for device in devices) or "the device"
     return (
-        f"no answer for {shown or 'the device'}; searched {_searched()}. "
+        f"no answer for {shown}; searched {_searched()}. "
         "See whether its IOC runs (the simulator's is `beamline ioc`), or correct the prefix, the "
         "PV or EPICS_CA_ADDR_LIST"
     )
+
+
+def _few(words: Sequence[str]) -> str:
+    more = f" and {len(words) - 3} more" if len(words) > 3 else ""
+    return ", ".join(words[:3]) + more
 
 
 def _searched() -> str:
@@ -143,10 +161,31 @@ def searched_places() -> list[str]:
     return places
 
 
-def _missing(device: Any) -> Iterator[str]:
+def _away(device: Any) -> Iterator[str]:
+    """PVs that do not answer, and signals of other kinds that are not connected."""
     for name, signal in signals_of(device):
-        if not signal.connected:
-            yield getattr(signal, "pvname", name)
+        if signal.connected:
+            continue
+        pvs = list(_pvs_of(signal))
+        yield from (f"{pv.pvname} ({signal.name})" for pv in pvs if not pv.connected)
+        if not pvs:
+            yield name
+
+
+def _late(device: Any) -> Iterator[str]:
+    """What is still to come though the PVs answer."""
+    for _, signal in signals_of(device):
+        pvs = list(_pvs_of(signal))
+        if pvs and not signal.connected and all(pv.connected for pv in pvs):
+            yield f"units and limits of {signal.pvname} ({signal.name})"
+    parts = [device, *(part for _, part in getattr(device, "walk_subdevices", tuple)())]
+    for part in parts:
+        for wanted, description in getattr(part, "_required_for_connection", {}).items():
+            components = [component for component, _ in getattr(wanted, "_subscriptions", ())]
+            signals = (getattr(part, component.attr) for component in components)
+            yield from (f"first value of {each.pvname} ({each.name})" for each in signals)
+            if not components:
+                yield description.format(device=part)
 
 
 def use_loopback_by_default(*, networks: bool = False) -> None:

@@ -2,8 +2,12 @@
 
 import math
 import threading
+from contextlib import contextmanager
 
 import pytest
+from bluesky import RunEngine
+from ophyd import EpicsMotor
+from ophyd._pyepics_shim import get_dispatcher
 from ophyd.status import StatusTimeoutError
 from ophyd.utils.errors import DisconnectedError, LimitError
 
@@ -19,7 +23,9 @@ from beamline_ophyd.devices import (
     connect,
     disconnect,
 )
+from beamline_ophyd.devices._connect import signals_of
 from beamline_ophyd.devices._status import Action, Pending
+from beamline_ophyd.plans import connected_wrapper, xafs_scan
 
 DEADLINE_S = 60
 
@@ -100,8 +106,86 @@ def test_a_dead_server_fails_the_move_at_once(make, start_ioc):
     status = stage.x.set(9000.0)
     server.kill()
     assert "DEAD:SAMPLE:X.DMOV disconnected" in fails_with(status, DisconnectedError)
-    with pytest.raises(BeamlineConnectionError, match="no answer for DEAD:SAMPLE:X"):
+    words = r"no answer for DEAD:SAMPLE:X\.RBV \(samplestage_x\), DEAD:SAMPLE:X\.VAL "
+    with pytest.raises(BeamlineConnectionError, match=words):
         stage.x.set(0.0)
+
+
+@pytest.mark.slow("Channel Access takes seconds to find a server again")
+def test_a_scan_waits_for_a_server_that_was_restarted(make, start_ioc):
+    options = {"prefix": "AGAIN:", "speed": 50.0}
+    server = start_ioc(**options)
+    mono, chambers = make(Monochromator, "AGAIN:"), make(IonChambers, "AGAIN:")
+    gone = threading.Event()
+    mono.energy.user_readback.subscribe(
+        lambda connected, **_: None if connected else gone.set(), event_type="meta", run=False
+    )
+    server.kill()
+    assert gone.wait(DEADLINE_S)
+    restart = threading.Thread(target=start_ioc, kwargs=options)
+
+    def scan():
+        assert not mono.energy.connected
+        restart.start()
+        grid = {"bounds": [-10, 10], "steps": [5], "times": [0.5]}
+        yield from xafs_scan([chambers.i0, chambers.it], mono.energy, "Fe-K", **grid)
+
+    engine, documents = RunEngine({}), []
+    engine.subscribe(lambda name, doc: documents.append(name), "event")
+    try:
+        engine(connected_wrapper(scan(), timeout=DEADLINE_S))
+    finally:
+        restart.join(DEADLINE_S)
+        engine.loop.call_soon_threadsafe(engine.loop.stop)
+    assert documents == ["event"] * 5
+
+
+@contextmanager
+def held(*names):
+    """Hold threads of ophyd's dispatcher."""
+    go_on = threading.Event()
+    dispatcher = get_dispatcher()
+    try:
+        for name in names:
+            begun = threading.Event()
+            dispatcher.get_thread_context(name).run(
+                lambda begun: begun.set() or go_on.wait(DEADLINE_S), begun
+            )
+            assert begun.wait(DEADLINE_S)
+        yield
+    finally:
+        go_on.set()
+
+
+def pvs_answer(motor):
+    for _, signal in signals_of(motor):
+        for pv in (signal._read_pv, getattr(signal, "_write_pv", signal._read_pv)):
+            assert pv.wait_for_connection(timeout=DEADLINE_S)
+
+
+def signals_are_there(motor):
+    for _, signal in signals_of(motor):
+        signal.wait_for_connection(timeout=DEADLINE_S)
+
+
+@pytest.mark.parametrize(
+    ("threads", "ready", "come"),
+    [
+        (["monitor"], signals_are_there, "first value of {}.RBV (motor), first value of {}.DMOV"),
+        ([f"util{n}" for n in range(4)], pvs_answer, "units and limits of {}.RBV (motor), "),
+    ],
+)
+def test_a_motor_whose_pvs_all_answer_says_what_it_waits_for(side, threads, ready, come):
+    name = f"{side.prefix}SAMPLE:X"
+    with held(*threads):
+        motor = EpicsMotor(name, name="motor")
+        ready(motor)
+        with pytest.raises(BeamlineConnectionError) as caught:
+            connect(motor, timeout=0.1)
+    connect(motor, timeout=DEADLINE_S)
+    disconnect(motor)
+    words = come.replace("{}", name)
+    assert f"all PVs answer; still to come: {words}" in str(caught.value)
 
 
 def test_chambers_triggered_together_share_one_count(make, side):

@@ -1,6 +1,7 @@
 import pytest
+from ophyd import Device
 
-from beamline_ophyd.devices import searched_places
+from beamline_ophyd.devices import BeamlineConnectionError, connect, searched_places
 from beamline_ophyd.devices._connect import not_connected, use_loopback_by_default
 
 VARIABLES = (
@@ -70,3 +71,24 @@ def test_one_server_is_at_one_place_however_it_is_named(monkeypatch):
     monkeypatch.setenv("EPICS_CA_NAME_SERVERS", "127.0.0.1")
     monkeypatch.setenv("EPICS_CA_SERVER_PORT", "7001")
     assert searched_places() == ["127.0.0.1:7001"]
+
+
+class LateLook(Device):
+    """A device whose last look at its signals was before they came, as on a starved machine."""
+
+    there = True
+
+    @property
+    def connected(self):
+        return self.there
+
+    def wait_for_connection(self, all_signals=False, timeout=0.0):
+        raise TimeoutError
+
+
+def test_what_came_at_the_last_moment_is_connected():
+    device = LateLook("", name="late")
+    connect(device)
+    device.there = False
+    with pytest.raises(BeamlineConnectionError, match="no answer for late; searched"):
+        connect(device)
