@@ -1,3 +1,5 @@
+import shutil
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -11,11 +13,18 @@ from beamline_ophyd.formats.validate import validate_file
 from ..kinds import documents_of
 
 
-@pytest.fixture
-def good(xafs_documents, tmp_path):
-    path = ScanData.from_documents(xafs_documents()).to_nexus(tmp_path / "a.nxs")
+@pytest.fixture(scope="module")
+def original(xafs_documents, tmp_path_factory):
+    """A file without a fault, of which each test has a copy."""
+    path = tmp_path_factory.mktemp("original") / "a.nxs"
+    ScanData.from_documents(xafs_documents()).to_nexus(path)
     assert validate_file(path) == []
     return path
+
+
+@pytest.fixture
+def good(original, tmp_path):
+    return Path(shutil.copy(original, tmp_path))
 
 
 def with_baseline(documents, key):
