@@ -111,22 +111,23 @@ def test_the_offset_of_the_bragg_angle_calibrates_the_energy(bl):
 
 
 @pytest.mark.parametrize(
-    ("name", "title"),
+    ("prefix", "name", "title"),
     [
-        (b"5 \xb5m iron", "5 ?m iron"),
+        ("LATIN:", b"5 \xb5m iron", "5 ?m iron"),
         (
+            "CUT:",
             b"iron foil of a thickness of about 5.00\xc2\xb5m",
             "iron foil of a thickness of about 5.00",
         ),
     ],
     ids=["Latin-1", "cut"],
 )
-def test_a_title_of_any_bytes_can_be_read(start_ioc, tmp_path, name, title):
+def test_a_title_of_any_bytes_can_be_read(start_ioc, tmp_path, prefix, name, title):
     path = write_xdi(tmp_path / "mine.xdi", *(f"{e} {e / 1e4}" for e in range(6900, 7400, 5)))
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([lines[0], b"# Sample.name: " + name + b"\n", *lines[1:]]))
-    start_ioc(prefix="TITLE:", sample=[path], speed=1000.0)
-    bl = Beamline("TITLE:")
+    start_ioc(prefix=prefix, sample=[path], speed=1000.0)
+    bl = Beamline(prefix)
     place = list(bl.get("SAMPLE:PLACES")).index("mine")
     bl.put("SAMPLE:X", bl.get("SAMPLE:PLACES:X")[place])
     bl.put("SAMPLE:Y", bl.get("SAMPLE:PLACES:Y")[place])
