@@ -95,8 +95,10 @@ jupyter: $(VENV)/.notebook ## open JupyterLab on this folder, with the notebooks
 test: $(VENV)/.test ## run all tests
 	@$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
+# Side by side, each half on a device server of its own: most of their time is waiting. A file stays
+# together, for the Tiled server that its tests share.
 quick: $(VENV)/.test ## run the tests that take no more than seconds each
-	@$(BIN)/python -m pytest -m 'not slow' $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -m 'not slow' --numprocesses 2 --dist loadfile $(PYTEST_OPTIONS)
 
 check: lint ctest ioctest test wheel containers ## run everything that CI runs
 
