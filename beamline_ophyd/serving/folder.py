@@ -82,8 +82,10 @@ def default_folder() -> Path:
     """
     if named := os.environ.get(FOLDER_VARIABLE):
         return Path(named).expanduser()
-    data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data_home).expanduser() / "beamline-ophyd" / "tiled"
+    data_home = Path(os.environ.get("XDG_DATA_HOME", "")).expanduser()
+    if not data_home.is_absolute():  # which XDG's specification says to ignore
+        data_home = Path("~/.local/share").expanduser()
+    return data_home / "beamline-ophyd" / "tiled"
 
 
 @dataclass(frozen=True)

@@ -155,8 +155,11 @@ def test_keys_that_are_not_there(folder, content, message):
 
 def test_the_default_folder(monkeypatch, tmp_path):
     assert default_folder() == tmp_path / "share" / "beamline-ophyd" / "tiled"
+    usual = Path.home() / ".local/share/beamline-ophyd/tiled"
+    monkeypatch.setenv("XDG_DATA_HOME", "share")  # no absolute path, so that it counts for nothing
+    assert default_folder() == usual
     monkeypatch.delenv("XDG_DATA_HOME")
-    assert default_folder() == Path.home() / ".local/share/beamline-ophyd/tiled"
+    assert default_folder() == usual
     monkeypatch.setenv("BEAMLINE_TILED_FOLDER", str(tmp_path))
     assert default_folder() == tmp_path
 
