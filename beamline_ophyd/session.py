@@ -9,6 +9,7 @@ The same in IPython, Jupyter and scripts. Nothing connects before :func:`start`.
 
 import contextlib
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ from beamline_ophyd.formats.journal import unfinished_run
 from beamline_ophyd.formats.problems import make_writable
 from beamline_ophyd.occupancy import BeamlineBusyError, Occupancy
 from beamline_ophyd.serving import DataFolder
+from beamline_ophyd.serving.client import URI_VARIABLE
+from beamline_ophyd.serving.folder import FILES_VARIABLE
 from beamline_ophyd.settings import Settings, read_settings
 from beamline_ophyd.wiring import (
     check_names,
@@ -245,12 +248,12 @@ def start(
         folder, see :func:`beamline_ophyd.serving.default_folder`.
     files : path, optional
         Folder of the NXxas files; by default the one that the Tiled server of `folder`
-        serves.
+        serves, or BEAMLINE_FILES_FOLDER when BEAMLINE_TILED_URI names a server.
     tiled : str or (str, str), optional
         Address of a Tiled server, or address and writer's key: else the key is in the address
         (``?api_key=``), in TILED_API_KEY, or in the server's folder that BEAMLINE_TILED_FOLDER
-        names. By default the one that runs over `folder`; without one, runs go to journal and
-        file only.
+        names. By default the one that BEAMLINE_TILED_URI names, else the one that runs over
+        `folder`; without one, runs go to journal and file only.
     template : str, optional
         Template of file names, see :class:`~beamline_ophyd.callbacks.NXxasWriter`.
     settings : path or Settings, optional
@@ -298,6 +301,8 @@ def start(
     OutputError
         When `folder` cannot be written.
     """
+    if tiled is None and (tiled := os.environ.get(URI_VARIABLE) or None):
+        files = files or os.environ.get(FILES_VARIABLE)
     served = DataFolder.at(None if folder is None else Path(folder) / "tiled", files)
     home = served.root.parent
     make_writable(home)

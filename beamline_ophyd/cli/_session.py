@@ -75,9 +75,10 @@ def up(
     """Start device server, Tiled and a session together, and end with it what was started.
 
     With --devices, for a real beamline, there is no device server to start; a Tiled server that
-    runs over FOLDER already is used, and stays.
+    runs over FOLDER already, or that BEAMLINE_TILED_URI names, is used, and stays.
     """
     from beamline_ophyd.serving import DataFolder, TiledServer
+    from beamline_ophyd.serving.client import URI_VARIABLE, split_key
     from beamline_ophyd.simulator import DEFAULT_PORT, DeviceServer
 
     with ExitStack() as started:
@@ -93,7 +94,9 @@ def up(
                 f"{where}beamline status --watch"
             )
         place = DataFolder.at(None if folder is None else folder / "tiled")
-        if (running := place.running()) is None:
+        if elsewhere := os.environ.get(URI_VARIABLE):
+            say(f"Tiled is the one at {split_key(elsewhere)[0]}, as {URI_VARIABLE} says")
+        elif (running := place.running()) is None:
             tiled = started.enter_context(TiledServer(place.root, port=port))
             say(f"Tiled serves {place.root} at {tiled.uri}; keys: reader.key and writer.key there")
         else:

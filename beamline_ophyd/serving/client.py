@@ -13,7 +13,7 @@ from .folder import DataFolder
 if TYPE_CHECKING:
     from tiled.client.container import Container
 
-__all__ = ["connect", "find_server", "open_root", "split_key"]
+__all__ = ["URI_VARIABLE", "connect", "find_server", "open_root", "split_key"]
 
 URI_VARIABLE = "BEAMLINE_TILED_URI"
 KEY_VARIABLE = "TILED_API_KEY"

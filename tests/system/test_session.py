@@ -428,6 +428,19 @@ def test_the_facilitys_profile_opens_in_ipython(ioc, side, tmp_path):
     assert validate_file(file) == []
 
 
+def test_the_server_that_the_environment_names_gets_runs_and_files(
+    begin, served, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("BEAMLINE_TILED_URI", served.uri)
+    monkeypatch.setenv("TILED_API_KEY", served.keys.writer)
+    monkeypatch.setenv("BEAMLINE_FILES_FOLDER", str(served.folder.files))
+    session = begin()
+    (uid,) = scan(session)
+    assert session.wait(DEADLINE_S)
+    assert session.problems() == []
+    assert session.publisher.published == session.publisher.registered == (uid,)
+
+
 @pytest.mark.slow("two Tiled servers, one after another")
 def test_a_server_that_comes_back_at_another_address_is_found_again(begin, tmp_path):
     with TiledServer(tmp_path / "tiled") as server:
