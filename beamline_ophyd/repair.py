@@ -1,8 +1,8 @@
 """Files made whole again: from the journal of their run, else from what they still hold."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -61,7 +61,13 @@ class Repair:
         return self.sources[0] if self.sources else None
 
 
-def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair:
+def repair_file(
+    path: str | Path,
+    journals: Iterable[str | Path] = (),
+    *,
+    mapping: Mapping[str, str] | None = None,
+    definition: str = "NXxas",
+) -> Repair:
     """Make a damaged or unfinished file whole.
 
     The file that was there is kept beside it as ``NAME.damaged``. A file of several runs has
@@ -74,6 +80,11 @@ def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair
         Of a ``.nxs`` file, or of the ``.nxs.part`` of a run whose process died.
     journals : paths
         Journals, or folders of journals, in which the file's run is looked for.
+    mapping : mapping, optional
+        Role to data key, as the writer was given it, where the file itself says nothing any more:
+        a journal has the documents only.
+    definition : str
+        Application definition that the writer was given, likewise.
 
     Raises
     ------
@@ -96,7 +107,7 @@ def repair_file(path: str | Path, journals: Iterable[str | Path] = ()) -> Repair
     (saved,) = salvage_files([path])
     folders = list(journals)
     parts = [] if isinstance(saved, ReadError) else [_best(one, path, folders) for one in saved]
-    parts = parts or _from_journals(path, folders)
+    parts = parts or _from_journals(path, folders, mapping, definition)
     if not parts:
         raise ReadError(
             f"nothing can be read from {path} ({saved}), and no journal of its run is "
@@ -184,19 +195,29 @@ def _best(saved: Salvage, path: Path, journals: list[str | Path]) -> _Part:
     return part
 
 
-def _from_journals(path: Path, journals: list[str | Path]) -> list[_Part]:
+def _from_journals(
+    path: Path,
+    journals: list[str | Path],
+    mapping: Mapping[str, str] | None,
+    definition: str,
+) -> list[_Part]:
     """The runs of a file that gives none itself, by their journals, or the sweep of its name."""
     places = _journals_named(path, journals, pattern=_START_UID)
     places = places or _journals_named(path, journals)[:1]
-    found = {source: ScanData.from_journal(source) for source in places}
+    found = {source: ScanData.from_journal(source, mapping=mapping) for source in places}
     continued = {run.uid for data in found.values() for run in data.earlier}
-    parts = [_Part(data, at) for at, data in found.items() if data.uid not in continued]
+    parts = [
+        _Part(data, at, definition=definition)
+        for at, data in found.items()
+        if data.uid not in continued
+    ]
     sweep = _SWEEP_FILE.search(path.name)
     if sweep is None or len(parts) != 1:
         return parts
-    ((data, at),) = ((part.data, part.source) for part in parts)
-    number = int(sweep["sweep"])
-    return [_Part(data.only_sweep(number), at)] if number in data.sweep_numbers else parts
+    (part,), number = parts, int(sweep["sweep"])
+    if number not in part.data.sweep_numbers:
+        return parts
+    return [replace(part, data=part.data.only_sweep(number))]
 
 
 def find_journal(

@@ -146,7 +146,7 @@ class TiledFeed:
         for run in runs:
             self._give_up_run(run, why)
         for file in files:
-            self._give_up_file(file, why)
+            self._give_up_file(file, f"{why}; run `beamline repair {file.path}`")
         return len(runs) + len(files)
 
     @property

@@ -1,6 +1,7 @@
 """Commands on what is measured: journals and files."""
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -286,17 +287,33 @@ def repair(
             help="Journal of the run, or folder of journals.", show_default="FOLDER/../journal"
         ),
     ] = None,
+    role: Roles = None,
     folder: Folder = None,
+    uri: Uri = None,
     as_json: Json = False,
 ) -> None:
-    """Make a damaged or unfinished file whole from its journal, or save what it still holds."""
+    """Make a damaged or unfinished file whole from its journal, or save what it still holds.
+
+    A whole file in the folder of a Tiled server that runs is made readable there, if it is not.
+    Where the file says no more how it was written, settings.yml beside FOLDER does, or --role.
+    """
     from beamline_ophyd.formats.validate import validate_file
     from beamline_ophyd.repair import repair_file
-    from beamline_ophyd.serving.lookup import journal_folder
+    from beamline_ophyd.serving import DataFolder, ServerError
+    from beamline_ophyd.serving.errors import RegistrationError
+    from beamline_ophyd.settings import read_settings
 
     # A file in a data folder's `files` has its journals there, whichever folder is the default.
     around = [folder] if folder is not None else [None, file.absolute().parent.parent]
-    done = repair_file(file, journals or [journal_folder(place) for place in around])
+    homes = [DataFolder.at(place).root.parent for place in around]
+    settings = [read_settings(home) for home in homes]
+    written = [kept.files for kept in reversed(settings)]
+    done = repair_file(
+        file,
+        journals or [kept.journal.place(home) for home, kept in zip(homes, settings, strict=True)],
+        mapping=pairs(role, "--role") or next(filter(None, (w.mapping for w in written)), None),
+        definition=next(filter(None, (w.definition for w in written)), "NXxas"),
+    )
     if done.kept is None:
         say(f"{file}: {'whole' if done.sweeps else 'nothing to repair'}, {done.points} points")
     else:
@@ -308,15 +325,40 @@ def repair(
     for path in done.lost:
         say(f"lost: {path}")
     problems = [str(problem) for problem in validate_file(done.path)]
+    registered: list[str] = []
+    if not problems:
+        try:
+            registered = _register(done.path, around, uri)
+        except (ServerError, RegistrationError) as error:
+            problems = [str(error)]
+    for key in registered:
+        say(f"{key}: was not readable in Tiled, and is now")
     for problem in problems:
         say(f"problem: {problem}")
     if as_json:
         said = {"file": str(done.path), "points": done.points, "lost": list(done.lost)}
-        said |= {"sweeps": [str(path) for path in done.sweeps]}
+        said |= {"sweeps": [str(path) for path in done.sweeps], "registered": registered}
         said |= {"journal": str(done.source or ""), "problems": problems}
         typer.echo(json.dumps(said))
     if problems:
         raise typer.Exit(1)
+
+
+def _register(path: Path, around: Sequence[Path | None], uri: str | None) -> list[str]:
+    """Register a file with the Tiled server that is named, or whose folder of files it is in."""
+    from beamline_ophyd.serving import DataFolder, connect
+
+    folder = None
+    for served in map(DataFolder.at, around if uri is None else ()):
+        state = served.running()
+        if state and path.resolve().is_relative_to(state.get("files") or served.files):
+            folder = served.root
+    if uri is None and folder is None:
+        return []
+    from beamline_ophyd.serving.registering import register_missing
+
+    with connect(uri, folder=folder, write=True) as client:
+        return register_missing(client.root, path)
 
 
 @app.command()

@@ -1,11 +1,16 @@
 """Files of the sweeps of a spectrum on a real Tiled server, beside the file of their run."""
 
+import json
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal, NXxasWriter, TiledPublisher
+from beamline_ophyd.cli import app
 from beamline_ophyd.serving import ServerError
+from beamline_ophyd.serving.registering import register_missing
 from beamline_ophyd.serving.runs import replay
 
 UID = "5f2d9b1e-0000-4000-8000-000000000003"
@@ -84,3 +89,38 @@ def test_a_run_that_is_sent_again_has_its_links_again(writer, reader, journal, d
     assert replay(journal.path(UID), writer, force=True) == [UID]
     assert linked(reader) == before
     np.testing.assert_array_equal(reader.runs[UID].mu(), data.mu()[0])
+
+
+@pytest.mark.slow("two commands, each of which judges files in a process of its own")
+def test_a_repair_registers_what_a_killed_session_did_not(
+    served, writer, reader, journal, xafs_documents
+):
+    uid = "5f2d9b1e-0000-4000-8000-000000000004"
+    publisher = TiledPublisher(served.uri, served.keys.writer, journal=journal)
+    files = NXxasWriter(served.folder.files, template="killed", repeats="files")
+    for item in xafs_documents(points=40, repeats=2, uid=uid):
+        for callback in (journal, files, publisher):
+            callback(*item)
+    assert files.close(DEADLINE_S)
+    assert publisher.close(DEADLINE_S)
+    assert publisher.registered == ()
+    path, runner = files.files[uid], CliRunner()
+    options = ["--folder", str(served.folder.root), "--journals", str(journal.folder), "--json"]
+
+    def registered(file):
+        result = runner.invoke(app, ["repair", str(file), *options])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)["registered"]
+
+    (second,) = (place for place in files.sweep_files[uid] if place.stem.endswith("_2"))
+    assert registered(second) == [f"{uid}_sweep_2"]
+    assert registered(path) == [uid, f"{uid}_sweep_1"]
+    assert register_missing(writer.root, path) == []
+    about = reader.runs[uid].metadata
+    assert about["files"] == {"NXxas": f"files/{uid}"}
+    assert sorted(about["sweeps"]) == ["1", "2"]
+    for number, place in ((None, path), (2, second)):
+        node = reader.runs[uid].nexus(sweep=number)
+        assert node.metadata["run_uid"] == uid
+        mu, _ = ScanData.from_nexus(place).mu()
+        np.testing.assert_array_equal(node["entry/intensity"].read(), mu)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from beamline_ophyd import ScanData
 from beamline_ophyd.cli import app
 from beamline_ophyd.formats.journal import encode_line
+from beamline_ophyd.formats.nexus_read import read_definition
 from beamline_ophyd.formats.validate import validate_file
 
 
@@ -137,6 +138,31 @@ def test_replay_to_files_as_settings_say_and_their_repair(run, journal, tmp_path
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["sweeps"] == [str(sweep)]
     assert ScanData.from_nexus(sweep) == ScanData.from_journal(journal).only_sweep(2)
+
+
+@pytest.mark.parametrize("by", ["settings", "--role"])
+def test_repair_from_the_journal_alone_has_what_the_mapping_gives(
+    run, xafs_documents, tmp_path, by
+):
+    documents = xafs_documents(contract=False)
+    journal = tmp_path / "journal" / f"{documents[0][1]['uid']}.jsonl"
+    journal.parent.mkdir()
+    journal.write_bytes(b"".join(encode_line(*item) for item in documents))
+    roles = {"energy": "mono_energy", "i0": "It", "itrans": "I0"}  # whatever the keys are called
+    given = []
+    if by == "settings":
+        settings = {"files": {"mapping": roles, "definition": "NXxas_trans"}}
+        (tmp_path / "settings.yml").write_text(json.dumps(settings))
+    else:
+        given = [word for pair in roles.items() for word in ("--role", "=".join(pair))]
+    path = tmp_path / "a.nxs"
+    path.write_bytes(b"nothing")
+    options = ("--folder", tmp_path / "tiled", "--journals", journal, "--json")
+    result = run("repair", path, *options, *given)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["problems"] == []
+    assert ScanData.from_nexus(path).mapping == {**roles, "mode": "transmission"}
+    assert read_definition(path) == ("NXxas_trans" if by == "settings" else "NXxas")
 
 
 def test_repair_from_the_journal_and_from_what_is_left(run, journal, tmp_path):
