@@ -44,6 +44,7 @@ PREAMPS = {
 
 PREAMP_ZEROS = ("offset_on", "offset_sign", "offset_num", "offset_unit", "offset_cal",
                 "invert_on", "blank_on")  # fmt: skip
+ENCODER_PRESENT, PROBLEM = 0x100, 0x200  # bits of MSTA
 MOTOR_FIELDS = {"SPMG": 3, "SET": 0, "FOFF": 0, "DIR": 0, "OFF": 0.0, "BDST": 0.0}
 
 
@@ -128,6 +129,23 @@ class SideDoor:
             if not still:
                 self.put(f"{motor}.STOP", 1)
         self._bring_back(moved)
+        if lost := self._lost():
+            for motor in lost:
+                self.put(f"{motor}.HOMF", 1)
+            self._bring_back(moved)
+
+    def _lost(self):
+        """Axes that lost steps when they were stuck, which they count anew where they are homed."""
+        axes = [motor for motor in MOTORS if motor != "MONO:ENERGY"]  # whose steps are Bragg's
+        status, steps, encoders = (
+            self.get_all([f"{axis}.{field}" for axis in axes]) for field in ("MSTA", "RMP", "REP")
+        )
+        told = zip(axes, map(int, status), steps, encoders, strict=True)
+        return [
+            axis
+            for axis, bits, step, encoder in told
+            if bits & PROBLEM or (bits & ENCODER_PRESENT and step != encoder)
+        ]
 
 
 class Monitor:

@@ -10,21 +10,18 @@ import pytest
 from ophyd import EpicsMotor
 from ophyd.status import WaitTimeoutError
 
-from beamline_ophyd.devices import Axis, connect, disconnect
+from beamline_ophyd.devices import Axis
 
 DEADLINE_S = 60.0
 ISSUE = Path(__file__).parents[2] / "docs" / "explanation" / "ophyd-done-moving.md"
 
 
 @pytest.fixture
-def second_move(side):
+def second_move(connected):
     """Make two moves, the second begun while the first one is being ended: second_move(cls)."""
-    made = []
 
     def move(cls):
-        motor = cls(f"{side.prefix}SAMPLE:X", name="x")
-        made.append(motor)
-        connect(motor, timeout=DEADLINE_S)
+        motor = connected(cls, "SAMPLE:X", name="x")
         arrived = threading.Semaphore(0)
         motor.subscribe(lambda **_: arrived.release(), event_type=motor.SUB_DONE, run=False)
         begun = []
@@ -42,8 +39,7 @@ def second_move(side):
         assert motor.position == 20.0
         return begun[0]
 
-    yield move
-    disconnect(*made)
+    return move
 
 
 def test_the_class_of_ophyd_loses_the_end_of_the_second_move(second_move):

@@ -20,6 +20,7 @@ def kohzu(bl):
     bl.put("Kohzu_yOffsetAO", 17.5)
     bl.put("KohzuMode2MO", "Normal")
     bl.put("MONO:ENERGY.HLM", 20000.0)
+    bl.put("BraggEAO", 7.0)
 
 
 def angle_deg(kev, d_angstrom=D_111):
