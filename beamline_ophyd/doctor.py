@@ -14,7 +14,9 @@ from typing import Literal
 from packaging.requirements import Requirement
 
 from beamline_ophyd.callbacks.live_view import has_display
-from beamline_ophyd.serving import DataFolder, ServerError, connect
+from beamline_ophyd.serving import Connection, DataFolder, ServerError, connect
+from beamline_ophyd.serving.client import KEY_VARIABLE, URI_VARIABLE
+from beamline_ophyd.serving.folder import FILES_VARIABLE
 from beamline_ophyd.settings import FILE_NAME, SettingsError, read_settings
 from beamline_ophyd.simulator import DeviceServerError, executable
 
@@ -63,7 +65,9 @@ def examine(folder: str | Path | None = None) -> Iterator[Finding]:
     folder : path, optional
         Folder of the session, as for :func:`beamline_ophyd.session.start`.
     """
-    served = DataFolder.at(None if folder is None else Path(folder) / "tiled")
+    elsewhere = os.environ.get(URI_VARIABLE)
+    files = os.environ.get(FILES_VARIABLE) if elsewhere else None
+    served = DataFolder.at(None if folder is None else Path(folder) / "tiled", files)
     yield Finding("Python", "ok", f"{platform.python_version()} at {sys.executable}")
     yield _packages()
     yield from _optional_packages()
@@ -76,7 +80,7 @@ def examine(folder: str | Path | None = None) -> Iterator[Finding]:
     yield _room(served.root.parent)
     yield _settings(served.root.parent)
     yield from _keys(served)
-    yield _tiled(served)
+    yield _tiled_elsewhere(elsewhere) if elsewhere else _tiled(served)
     yield _display()
 
 
@@ -172,8 +176,7 @@ def _keys(served: DataFolder) -> Iterator[Finding]:
 
 
 def _tiled(served: DataFolder) -> Finding:
-    state = served.running()
-    if state is None:
+    if served.running() is None:
         return Finding(
             "Tiled",
             "warning",
@@ -182,13 +185,27 @@ def _tiled(served: DataFolder) -> Finding:
         )
     try:
         with connect(folder=served.root) as client:
-            version = client.root.context.server_info.library_version
-            runs = len(client.runs)
+            return _well(client)
     except (ServerError, KeyError) as error:
         return Finding(
             "Tiled", "problem", str(error), f"stop it and start it again; see {served.log}"
         )
-    return Finding("Tiled", "ok", f"version {version} at {state['uri']}, with {runs} runs")
+
+
+def _tiled_elsewhere(uri: str) -> Finding:
+    """The server that the environment names."""
+    try:
+        with connect(uri, write=True) as client:
+            return _well(client)
+    except (ServerError, KeyError) as error:
+        remedy = f"see whether it runs, or correct {URI_VARIABLE} and {KEY_VARIABLE}"
+        return Finding("Tiled", "problem", str(error), remedy)
+
+
+def _well(client: Connection) -> Finding:
+    version = client.root.context.server_info.library_version
+    runs = len(client.runs)
+    return Finding("Tiled", "ok", f"version {version} at {client.uri}, with {runs} runs")
 
 
 def _display() -> Finding:

@@ -56,6 +56,9 @@ def test_the_doctor_finds_a_beamline_well(beamline, ioc, tmp_path):
         assert status == 0, found
         assert {each["state"] for each in found.values()} == {"ok"}
         assert f"at {server.uri}, with 0 runs" in found["Tiled"]["found"]
+        named = {"BEAMLINE_TILED_URI": server.uri, "TILED_API_KEY": server.keys.writer}
+        _, elsewhere = doctor(beamline, "--folder", tmp_path / "other", **named)
+        assert elsewhere["Tiled"] == found["Tiled"]
         assert f"bluesky {version('bluesky')}" in found["packages"]["found"]
         assert "GB are free" in found["room for data"]["found"]
         assert "answer for BL02:" in found["devices"]["found"]

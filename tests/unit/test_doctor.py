@@ -8,7 +8,7 @@ import pytest
 from beamline_ophyd import doctor
 from beamline_ophyd.serving import DataFolder
 from beamline_ophyd.serving._lock import take_folder
-from beamline_ophyd.simulator import DeviceServerError
+from beamline_ophyd.simulator import DeviceServerError, free_ports
 
 
 @pytest.fixture(autouse=True)
@@ -96,3 +96,14 @@ def test_a_server_that_does_not_run_and_one_that_does_not_answer(tmp_path, serve
 
 def test_no_display_is_no_trouble_and_says_the_way_out(tmp_path):
     check(found(tmp_path)["display"], "ok", "none", "set DISPLAY")
+
+
+def test_the_server_that_the_environment_names_is_looked_at(tmp_path, monkeypatch):
+    (port,) = free_ports(1)
+    monkeypatch.setenv("BEAMLINE_TILED_URI", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("TILED_API_KEY", "00")
+    monkeypatch.setenv("BEAMLINE_FILES_FOLDER", str(tmp_path / "facility"))
+    findings = found(tmp_path)
+    away = f"no Tiled server answers at http://127.0.0.1:{port}"
+    check(findings["Tiled"], "problem", away, "BEAMLINE_TILED_URI and TILED_API_KEY")
+    assert findings["folder for files"].found.startswith(str(tmp_path / "facility"))
