@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bluesky import plan_stubs as bps
-from bluesky.preprocessors import plan_mutator
-from bluesky.utils import Msg, MsgGenerator
+from bluesky.utils import Msg, MsgGenerator, ensure_generator
 
 from ._checks import called
 from ._preprocessors import fails
@@ -51,23 +50,33 @@ def connected_wrapper(
     """
     seen: dict[int, Any] = {}  # with the devices, which keeps their ids their own
 
-    def before(msg: Msg):
+    def until_there(msg: Msg) -> MsgGenerator[None]:
+        deadline = time.monotonic() + timeout
+        while not msg.obj.connected:
+            if time.monotonic() > deadline:
+                raise error(msg.obj)
+            yield from bps.sleep(LOOK_S)
+
+    # plan_mutator does the same, and takes longer for each message than all that is done here.
+    inner = ensure_generator(plan)
+    response: Any = None
+    failure: Exception | None = None
+    while True:
+        try:
+            msg = inner.send(response) if failure is None else inner.throw(failure)
+        except StopIteration as end:
+            return end.value
+        response = failure = None
         if msg.command == "close_run" and not fails(msg):
             seen.clear()
-        if msg.command not in _USES or msg.obj is None or id(msg.obj) in seen:
-            return None, None
-        seen[id(msg.obj)] = msg.obj
-        if getattr(msg.obj, "connected", True):
-            return None, None
-
-        def waited():
-            deadline = time.monotonic() + timeout
-            while not msg.obj.connected:
-                if time.monotonic() > deadline:
-                    raise error(msg.obj)
-                yield from bps.sleep(LOOK_S)
-            return (yield msg)
-
-        return waited(), None
-
-    return (yield from plan_mutator(plan, before))
+        try:
+            if msg.command in _USES and msg.obj is not None and id(msg.obj) not in seen:
+                seen[id(msg.obj)] = msg.obj
+                if not getattr(msg.obj, "connected", True):
+                    yield from until_there(msg)
+            response = yield msg
+        except GeneratorExit:  # a halt too
+            inner.close()
+            raise
+        except Exception as thrown:
+            failure = thrown

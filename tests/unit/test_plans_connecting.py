@@ -1,10 +1,11 @@
 import pytest
 from bluesky import plan_stubs as bps
+from bluesky.utils import PlanHalt
 from ophyd.sim import SynAxis
 
 from beamline_ophyd.plans import DeviceError, connected_wrapper, count, line_scan
 
-from .doubles import Timed
+from .doubles import Timed, returned_by
 
 
 class Away(SynAxis):
@@ -71,3 +72,33 @@ def test_what_knows_no_connection_is_there(engine):
     assert detector.connected
     engine(connected_wrapper(count([detector], num=2), timeout=0.0))
     assert len(events(engine)) == 2
+
+
+def test_a_plan_may_do_without_what_is_away(engine):
+    detector = Timed("i0")
+
+    def plan():
+        with pytest.raises(DeviceError):
+            yield from bps.mv(Away("energy"), 1.0)
+        yield from count([detector], num=1)
+        return "done without"
+
+    assert returned_by(engine, connected_wrapper(plan(), timeout=0.0)) == "done without"
+    assert len(events(engine)) == 1
+
+
+def test_a_halt_ends_the_plan_inside(engine):
+    ended = []
+
+    def plan():
+        try:
+            yield from bps.null()
+        except GeneratorExit:
+            ended.append("inside")
+            raise
+
+    wrapped = connected_wrapper(plan())
+    assert next(wrapped).command == "null"
+    with pytest.raises(PlanHalt):
+        wrapped.throw(PlanHalt())
+    assert ended == ["inside"]
