@@ -21,14 +21,10 @@ _USES = frozenset(
 """With wait_for, whose object is a device where a plan of this package asks it something."""
 
 
-def _away(device: Any) -> Exception:
-    return DeviceError(f"{called(device)} is not connected; see whether its server runs")
-
-
 def connected_wrapper(
     plan: MsgGenerator[Any],
     timeout: float = 15.0,
-    error: Callable[[Any], Exception] = _away,
+    error: Callable[[Any], Exception] | None = None,
 ) -> MsgGenerator[Any]:
     """Wait for each device that is not connected, before a run uses it for the first time.
 
@@ -40,7 +36,7 @@ def connected_wrapper(
     plan : iterable of Msg
     timeout : float
         Seconds to wait for a device, at most.
-    error : callable
+    error : callable, optional
         Makes of a device that is still away what the plan fails with.
 
     Raises
@@ -54,7 +50,7 @@ def connected_wrapper(
         deadline = time.monotonic() + timeout
         while not msg.obj.connected:
             if time.monotonic() > deadline:
-                raise error(msg.obj)
+                raise (error or _away)(msg.obj)
             yield from bps.sleep(LOOK_S)
 
     # plan_mutator does the same, and takes longer for each message than all that is done here.
@@ -80,3 +76,7 @@ def connected_wrapper(
             raise
         except Exception as thrown:
             failure = thrown
+
+
+def _away(device: Any) -> Exception:
+    return DeviceError(f"{called(device)} is not connected; see whether its server runs")

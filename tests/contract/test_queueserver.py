@@ -22,6 +22,12 @@ def existing():
     return found
 
 
+def test_all_names_of_a_session_are_taken_wrappers_too():
+    namespace = {name: getattr(plans, name) for name in plans.__all__}
+    found, *_ = existing_plans_and_devices_from_nspace(nspace=namespace)
+    assert set(NAMES) <= set(found)
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_every_plan_is_taken_with_all_its_annotations(existing, name):
     parameters = {p["name"]: p for p in existing[name]["parameters"]}
