@@ -1,5 +1,6 @@
 """Devices that were away a moment ago, waited for before a run needs them."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from ._preprocessors import fails
 from ._steps import DeviceError
 
 __all__ = ["connected_wrapper"]
+
+logger = logging.getLogger("bluesky.beamline_ophyd")
 
 LOOK_S = 0.1
 
@@ -48,6 +51,7 @@ def connected_wrapper(
 
     def until_there(msg: Msg) -> MsgGenerator[None]:
         deadline = time.monotonic() + timeout
+        logger.warning("%s is not connected; waiting %g s for it", called(msg.obj), timeout)
         while not msg.obj.connected:
             if time.monotonic() > deadline:
                 raise (error or _away)(msg.obj)

@@ -30,11 +30,12 @@ def events(engine):
     return [doc for name, doc in engine.documents if name == "event"]
 
 
-def test_a_device_that_comes_back_is_waited_for_once(engine):
+def test_a_device_that_comes_back_is_waited_for_once(engine, caplog):
     axis = Away("energy", found_at=4)
     plan = line_scan([Timed("i0")], axis, 0, 3, num=4)
     engine(connected_wrapper(plan, timeout=60))
     assert len(events(engine)) == 4
+    assert caplog.messages.count("energy is not connected; waiting 60 s for it") == 1
     # In four looks there it was; what asks through another reader has had a look of its own.
     assert axis.looks < 4 + 4
 
