@@ -8,6 +8,7 @@ import pytest
 from bluesky import RunEngine
 from ophyd import EpicsMotor
 from ophyd._pyepics_shim import get_dispatcher
+from ophyd.signal import EpicsSignalBase
 from ophyd.status import StatusTimeoutError
 from ophyd.utils.errors import DisconnectedError, LimitError
 
@@ -116,10 +117,16 @@ def test_a_scan_waits_for_a_server_that_was_restarted(make, start_ioc):
     options = {"prefix": "AGAIN:", "speed": 50.0}
     server = start_ioc(**options)
     mono, chambers = make(Monochromator, "AGAIN:"), make(IonChambers, "AGAIN:")
+    signals = [signal for device in (mono, chambers) for _, signal in signals_of(device)]
+    served = [signal for signal in signals if isinstance(signal, EpicsSignalBase)]
     gone = threading.Event()
-    mono.energy.user_readback.subscribe(
-        lambda connected, **_: None if connected else gone.set(), event_type="meta", run=False
-    )
+
+    def note(**_):
+        if not any(signal.connected for signal in served):
+            gone.set()
+
+    for signal in served:
+        signal.subscribe(note, event_type="meta", run=False)
     server.kill()
     assert gone.wait(DEADLINE_S)
     restart = threading.Thread(target=start_ioc, kwargs=options)

@@ -77,7 +77,7 @@ def test_a_wrong_prefix_or_port_says_what_to_do(beamline, ioc, prefix, port, wor
 
     environment = {**os.environ, **ioc.environment}
     if port:
-        environment["EPICS_CA_SERVER_PORT"] = port
+        environment |= {"EPICS_CA_ADDR_LIST": "127.0.0.1", "EPICS_CA_SERVER_PORT": port}
     arguments = ["--prefix", prefix] if prefix else []
     result = beamline("shell", "--folder", tmp_path, *arguments, "-c", "1", env=environment)
     assert result.returncode == 1
