@@ -15,6 +15,7 @@ file of a run that was missed.
 """
 
 import logging
+import signal
 import sys
 
 from bluesky.callbacks.zmq import RemoteDispatcher
@@ -25,18 +26,26 @@ logger = logging.getLogger("write_elsewhere")
 
 
 def main(address: str, folder: str) -> None:
-    """Write a file of every run that is heard of, until Ctrl-C."""
+    """Write a file of every run that is heard of, until Ctrl-C or SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     writer = NXxasWriter(
         folder, on_file=lambda uid, path, start: logger.info("run %s is in %s", uid, path)
     )
     dispatcher = RemoteDispatcher(address)
     dispatcher.subscribe(writer)
+    # By the loop, which wakes for it; a signal that another thread gets would wait for a document.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        dispatcher.loop.add_signal_handler(number, interrupt)
     logger.info("listening to %s", address)
     try:
         dispatcher.start()
     except KeyboardInterrupt:
         writer.close(60)
+
+
+def interrupt() -> None:
+    """End what the loop does."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def proxy():
 
 @pytest.mark.timeout(5 * DEADLINE_S)
 @pytest.mark.slow("a second process that loads bluesky")
-def test_a_second_process_writes_the_file_of_a_run(proxy, tmp_path, xafs_documents):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_process_writes_the_file_of_a_run(proxy, tmp_path, xafs_documents, number):
     process = subprocess.Popen(
         [sys.executable, EXAMPLE, f"127.0.0.1:{proxy[1]}", tmp_path],
         stderr=subprocess.PIPE,
@@ -53,8 +54,8 @@ def test_a_second_process_writes_the_file_of_a_run(proxy, tmp_path, xafs_documen
     try:
         assert "listening" in said.get(timeout=DEADLINE_S)
         # 0MQ joins when it likes: runs of a point are sent until one is heard.
-        for number in range(DEADLINE_S):
-            for item in xafs_documents(points=1, uid=f"is-anybody-there-{number}"):
+        for attempt in range(DEADLINE_S):
+            for item in xafs_documents(points=1, uid=f"is-anybody-there-{attempt}"):
                 publisher(*item)
             try:
                 assert "run is-anybody-there-" in said.get(timeout=1)
@@ -69,7 +70,7 @@ def test_a_second_process_writes_the_file_of_a_run(proxy, tmp_path, xafs_documen
         path = Path(line.split(" is in ")[1].strip())
         assert validate_file(path) == []
         assert ScanData.from_nexus(path) == ScanData.from_documents(documents)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(DEADLINE_S) == 0
     finally:
         process.kill()
