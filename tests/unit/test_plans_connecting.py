@@ -1,3 +1,5 @@
+"""Devices that are away for a moment, and those that stay away."""
+
 import pytest
 from bluesky import plan_stubs as bps
 from bluesky.utils import PlanHalt
