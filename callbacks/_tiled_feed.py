@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from beamline_ophyd.formats.documents import RunIndex
+from beamline_ophyd.formats.documents import RunIndex, document_key
 from beamline_ophyd.serving.contents import file_key
 from beamline_ophyd.serving.link import Link
 
@@ -180,8 +180,6 @@ class TiledFeed:
 
     def _feed(self, run: _Run, name: str, doc: Mapping[str, Any]) -> None:
         if run.sent:
-            from beamline_ophyd.serving.runs import document_key
-
             if document_key(doc) in run.sent:
                 return
             run.sent = set()  # the journal was read up to here

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["DATA_DOCUMENTS", "RunIndex", "as_mapping", "rows_in", "without"]
+__all__ = ["DATA_DOCUMENTS", "RunIndex", "as_mapping", "document_key", "rows_in", "without"]
 
 DATA_DOCUMENTS = frozenset({"event", "event_page", "bulk_events", "datum", "datum_page"})
 """Documents that come once a point, in number without bound; the others frame a run."""
@@ -40,6 +40,14 @@ def without(doc: Mapping[str, Any], words: Iterable[str]) -> dict[str, Any]:
         if tail and isinstance(rest.get(head), Mapping):
             rest[head] = without(rest[head], [tail])
     return rest
+
+
+def document_key(doc: Mapping[str, Any]) -> str:
+    """Return what tells one document of a run from all others."""
+    key = doc.get("uid", doc.get("datum_id"))
+    if key is None:  # bulk_events
+        return next((str(event["uid"]) for events in doc.values() for event in events), "")
+    return str(key[0] if isinstance(key, list | tuple) and key else key)
 
 
 class RunIndex:

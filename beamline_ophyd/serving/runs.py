@@ -10,7 +10,7 @@ from bluesky_tiled_plugins.writing.tiled_writer import RunNormalizer, _RunWriter
 from event_model import DocumentNames
 from tiled.client.utils import ClientError
 
-from beamline_ophyd.formats.documents import RunIndex
+from beamline_ophyd.formats.documents import RunIndex, document_key
 from beamline_ophyd.formats.journal import iter_journal
 from beamline_ophyd.formats.measurement import read_metadata
 from beamline_ophyd.metadata import CONTRACT_KEY
@@ -26,7 +26,6 @@ __all__ = [
     "ReplayError",
     "RunUpload",
     "delete_run",
-    "document_key",
     "is_complete",
     "replay",
     "upload_journal",
@@ -271,12 +270,6 @@ def upload_journal(
     for upload in uploads.values():
         upload.flush()
     return uploads
-
-
-def document_key(doc: Mapping[str, Any]) -> str:
-    """Return what tells one document of a run from all others."""
-    key = doc.get("uid", doc.get("datum_id"))
-    return str(key[0] if isinstance(key, list | tuple) and key else key)
 
 
 def is_complete(root: "Container", uid: str) -> bool:

@@ -1,6 +1,6 @@
 import pytest
 
-from beamline_ophyd.formats.documents import RunIndex, rows_in
+from beamline_ophyd.formats.documents import RunIndex, document_key, rows_in
 
 
 def test_every_kind_of_document_finds_its_run():
@@ -42,3 +42,10 @@ def test_resource_that_names_no_run_belongs_to_the_only_one():
 )
 def test_rows(name, doc, rows):
     assert rows_in(name, doc) == rows
+
+
+def test_documents_have_keys():
+    assert document_key({"uid": "a"}) == "a"
+    assert document_key({"uid": ["a", "b"]}) == "a"
+    assert document_key({"datum_id": "r/0"}) == "r/0"
+    assert document_key({"d": [], "e": [{"uid": "a"}, {"uid": "b"}]}) == "a"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import ValidationError
 
-from beamline_ophyd.serving.runs import Normalizer, _Columns, document_key
+from beamline_ophyd.serving.runs import Normalizer, _Columns
 
 from ..runs import make_xafs_documents
 
@@ -81,12 +81,6 @@ def test_streams_do_not_mix():
         columns.learn({"uid": uid, "data_keys": {"x": {"dtype": dtype, "shape": []}}})
     values = [columns.settle({"descriptor": uid, "data": {"x": 1}})["data"]["x"] for uid in "ab"]
     assert [type(value) for value in values] == [float, int]
-
-
-def test_documents_have_keys():
-    assert document_key({"uid": "a"}) == "a"
-    assert document_key({"uid": ["a", "b"]}) == "a"
-    assert document_key({"datum_id": "r/0"}) == "r/0"
 
 
 def passed_on(normalizer, documents):
