@@ -4,7 +4,8 @@
 
 Each is a ``callback(name, doc)`` for ``RE.subscribe`` and knows documents only, never
 a plan or a device. On the RunEngine's thread only the journal writes; the others work
-on threads of their own and never raise into the RunEngine.
+on threads of their own, or all in one process (:class:`Keeper`), and never raise into the
+RunEngine.
 """
 
 if __name__ != "beamline_ophyd.callbacks":
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .journal import Journal
+    from .keeper import Keeper
     from .live_view import LiveView
     from .nxxas import NXxasWriter, rebuild
     from .progress import ScanProgress
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "FigureView": "views",
     "Journal": "journal",
+    "Keeper": "keeper",
     "LiveView": "live_view",
     "LiveReduction": "reduction",
     "LiveState": "reduction",
@@ -50,6 +53,7 @@ _HOMES = {
 __all__ = [
     "FigureView",
     "Journal",
+    "Keeper",
     "LiveReduction",
     "LiveState",
     "LiveView",

@@ -157,6 +157,16 @@ class DocumentWorker:
             self._handle_due = due
             self._cond.notify_all()
 
+    @property
+    def used(self) -> bool:
+        """Whether a document was ever taken."""
+        return self._accepted > 0
+
+    def mark_gap(self, run: str, points: int = 1) -> None:
+        """Tell that points of a run were dropped on their way here."""
+        with self._cond:
+            self._gaps[run] = self._gaps.get(run, 0) + points
+
     def has_gap(self, run: str) -> bool:
         """Whether points of a run were dropped because the queue was full."""
         with self._cond:

@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from beamline_ophyd.formats.documents import RunIndex, without
 from beamline_ophyd.formats.journal import encode_line
@@ -18,7 +18,7 @@ from ._room import check_folder
 if TYPE_CHECKING:
     from beamline_ophyd.formats.run import Run
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "JournalPlace"]
 
 MAX_BACKLOG_BYTES = 64 * 2**20
 """Lines kept in memory, of all runs together, that cannot be written just now."""
@@ -29,6 +29,20 @@ NEEDED = ("uid", "time", "xafs", "powder", "hints")
 """Words of a start document without which a run cannot be read back as what it is."""
 
 logger = logging.getLogger(__name__)
+
+
+class JournalPlace(Protocol):
+    """What a writer of files needs of a journal."""
+
+    folder: Path
+
+    def path(self, uid: str) -> Path:
+        """File of a run."""
+        ...
+
+    def retry(self) -> bool:
+        """Try to write what is still in memory; whether nothing is."""
+        ...
 
 
 class Journal:
@@ -61,6 +75,9 @@ class Journal:
     ----------
     problems : list
         What went wrong, with the run's uid.
+    listener : callable or None
+        ``listener(uid, name, line)`` gets each line of a run, and must return at once; that of a
+        start document is whole, whatever `leave_out` says. For :class:`Keeper`.
 
     Examples
     --------
@@ -89,6 +106,7 @@ class Journal:
                 )
         self.folder = Path(folder).expanduser().absolute()
         self.problems: list[Problem] = []
+        self.listener: Callable[[str, str, bytes], None] | None = None
         self._lock = threading.RLock()
         self._index = RunIndex()
         self._open: dict[str, _RunFile] = {}
@@ -217,6 +235,7 @@ class Journal:
         if run is None:
             self._report("", f"a {name} document belongs to no run that is open; it is not kept")
             return
+        whole = doc
         if name == "start" and self._leave_out:
             doc = without(doc, self._leave_out)
         file = self._open.get(run)
@@ -225,7 +244,8 @@ class Journal:
             file = _RunFile(path or self._path_for(run), fresh=path is None, mode=self._mode)
             self._open[run] = file
         waiting = sum(len(other.backlog) for other in self._open.values())
-        error = file.add(encode_line(name, doc), room=MAX_BACKLOG_BYTES - waiting)
+        line = encode_line(name, doc)
+        error = file.add(line, room=MAX_BACKLOG_BYTES - waiting)
         self._paths[run] = file.path
         if error is not None:
             self._report(run, f"{file.path}: {error}; lines are kept in memory and tried again")
@@ -239,6 +259,8 @@ class Journal:
                 self._paths.pop(next(iter(self._paths)))
         if waiting:
             self.retry()
+        if self.listener is not None:
+            self.listener(run, name, line if doc is whole else encode_line(name, whole))
 
     def _end(self, run: str, file: "_RunFile") -> None:
         """Close a file, unless it still has lines to come."""

@@ -22,7 +22,7 @@ from ._naming import DEFAULT_TEMPLATE, FileNames
 from ._output import Style
 from ._room import check_folder
 from ._worker import DocumentWorker
-from .journal import Journal
+from .journal import JournalPlace
 
 __all__ = ["NXxasWriter", "rebuild"]
 
@@ -145,7 +145,7 @@ class NXxasWriter:
         repeats: str = "merged",
         external_links: bool = False,
         join: bool = True,
-        journal: Journal | None = None,
+        journal: JournalPlace | None = None,
         on_file: Callable[[str, Path, Mapping[str, Any]], None] | None = None,
         on_sweep_file: Callable[[str, Path, int], None] | None = None,
     ) -> None:
@@ -213,8 +213,12 @@ class NXxasWriter:
 
     def leave(self, timeout: float) -> None:
         """The interpreter ends: a run that is still open ends as 'unknown'."""
-        if not self._closed:
+        if not self._closed and self._worker.used:
             self.close(timeout)
+
+    def note_gap(self, uid: str) -> None:
+        """Take a run from its journal when it ends: points were dropped on their way here."""
+        self._worker.mark_gap(uid)
 
     def preflight(self, md: Mapping[str, Any], *, num_points: int) -> None:
         """Check before a run opens that its file can be written.

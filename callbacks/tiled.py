@@ -155,6 +155,10 @@ class TiledPublisher:
         """
         self._worker.put(FILE, {"uid": uid, "path": Path(path), "sweep": sweep})
 
+    def note_gap(self, uid: str) -> None:
+        """Send a run from its journal when it ends: points were dropped on their way here."""
+        self._worker.mark_gap(uid)
+
     @property
     def away(self) -> bool:
         """Whether the server could not be used when it was last needed."""
