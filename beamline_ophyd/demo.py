@@ -190,7 +190,7 @@ def run_demo(
             raise KeyboardInterrupt from None
         duration = time.monotonic() - began
         uid = str(uids[0])
-        if not session.wait() or uid not in session.writer.files:
+        if not session.wait() or uid not in session.files:
             raise DemoError(
                 f"run {uid} is not in its file and in Tiled yet: "
                 f"{'; '.join(session.problems()) or 'both are slow'}; "
@@ -201,7 +201,7 @@ def run_demo(
         with connect(serving.uri, serving.keys.reader) as client:
             run = ScanData.from_tiled(client.runs[uid])
             filed = np.asarray(client.files[uid]["entry/data/intensity"].read())
-        path = session.writer.files[uid]
+        path = session.files[uid]
         mu, errors = run.mu()
         if not np.array_equal(mu, filed):
             raise DemoError(f"the file {path} and the run {uid} in Tiled differ; see {out}")
@@ -271,7 +271,7 @@ def _end_paused_run(session: Any, say: Callable[[str], None]) -> None:
     if not session.abort_paused("interrupted by the user"):
         return
     session.wait()
-    for path in session.writer.files.values():
+    for path in session.files.values():
         say(f"what was measured is in {path}")
 
 

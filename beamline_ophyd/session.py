@@ -20,13 +20,10 @@ from bluesky import RunEngine
 from beamline_ophyd import plans
 from beamline_ophyd.callbacks import (
     Journal,
-    LiveReduction,
+    Keeper,
     LiveView,
-    NXxasWriter,
-    ReportWriter,
     ScanProgress,
     ScanSummary,
-    TiledPublisher,
     TimingMemory,
 )
 from beamline_ophyd.callbacks.retention import JournalPruning, whole_elsewhere
@@ -50,8 +47,7 @@ from beamline_ophyd.settings import Settings, read_settings
 from beamline_ophyd.wiring import (
     check_names,
     chosen_wrappers,
-    each,
-    live_reduction,
+    live_views,
     named_server,
     persistent_metadata,
     plan_wrappers,
@@ -87,10 +83,11 @@ class Session:
         With persistent metadata, so that scan_id goes on counting.
     beamline : Beamline
         All devices, by name and by label: ``session.beamline["mono"]``.
-    journal, writer, publisher, reports
-        Journal, NXxas writer, Tiled publisher or None, and writer of the pages or None.
-    live : LiveReduction or None
-        Reduces the scan that goes on: ``session.live.state``.
+    journal : Journal
+        Has every document of every run.
+    keeper : Keeper
+        Writes files and pages, publishes to Tiled and reduces the scan that goes on, in a process
+        of its own: ``session.keeper.published``, ``session.keeper.state``.
     pruning : JournalPruning
         Removes old journals, where the settings say when: ``session.pruning.removed``.
     """
@@ -98,11 +95,8 @@ class Session:
     RE: RunEngine
     beamline: Beamline
     journal: Journal
-    writer: NXxasWriter
-    publisher: TiledPublisher | None
-    reports: ReportWriter | None = None
+    keeper: Keeper
     held: Sequence[Occupancy] = ()
-    live: LiveReduction | None = None
     pruning: JournalPruning | None = None
 
     mono = _part("mono", "The monochromator")
@@ -131,6 +125,11 @@ class Session:
     def ir(self) -> Any:
         """The chamber behind the reference foil."""
         return self.chambers.ir
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The finished file of each run, by its uid."""
+        return self.keeper.files
 
     def namespace(self) -> dict[str, Any]:
         """Names for an interactive session: RE, the devices, the plans."""
@@ -163,15 +162,11 @@ class Session:
 
     def wait(self, timeout: float = CLOSE_TIMEOUT_S) -> bool:
         """Wait until files and Tiled have everything measured so far."""
-        done = self.writer.wait(timeout)
-        if self.publisher is not None:
-            done = self.publisher.wait(timeout) and done
-        return done
+        return self.keeper.wait(timeout)
 
     def problems(self) -> list[str]:
         """What went wrong with keeping the data, in words; empty when all is well."""
-        keepers = [self.journal, self.writer, self.publisher, self.reports]
-        return [str(p) for keeper in keepers if keeper is not None for p in keeper.problems]
+        return [str(problem) for problem in (*self.journal.problems, *self.keeper.problems)]
 
     def release(self) -> None:
         """Leave all PVs; for the end of a program, before the server's or its own.
@@ -194,13 +189,7 @@ class Session:
             self.abort_paused("the session ended")
         except Exception:
             logger.exception("a paused run did not end well; see whether the shutter is shut")
-        self.writer.close(timeout)
-        if self.publisher is not None:
-            self.publisher.close(timeout)
-        if self.reports is not None:
-            self.reports.close(timeout)
-        if self.live is not None:
-            self.live.close(timeout)
+        self.keeper.close(timeout)
         if self.pruning is not None:
             self.pruning.close(timeout)
         self.journal.close()
@@ -351,17 +340,17 @@ def start(
     named = named_server(tiled) if isinstance(tiled, str) else tiled
     # By its folder, in which it is found again when it is started anew at another address.
     server = (*named, None) if named else running_server(served)
-    publisher = None
-    if server is not None:
-        publisher = TiledPublisher(*server[:2], folder=server[2], journal=journal)
-    reports = ReportWriter() if report else None
+    view = LiveView(table=False if live == "text" else table, plots=plots)
+    views = live_views(live, figure=view.plots)
     options = kept.files.model_dump(exclude_none=True)
     options |= {} if template is None else {"template": template}
-    writer = NXxasWriter(
+    keeper = Keeper(
         served.files,
         journal=journal,
-        on_file=each(publisher and publisher.register_file, reports),
-        on_sweep_file=publisher and publisher.register_sweep_file,
+        tiled=server,
+        reports=report,
+        live=bool(views or (live and server)),
+        views=views,
         **options,
     )
 
@@ -375,14 +364,8 @@ def start(
     engine.md.update(SIMULATED_MD if SIMULATION in beamline else {})
     engine.md.update(md or {})
     engine.subscribe(journal)
-    engine.subscribe(writer)
-    if publisher is not None:
-        engine.subscribe(publisher)
-    view = LiveView(table=False if live == "text" else table, plots=plots)
     if view.table or view.plots:
         engine.subscribe(view)
-    if (reduction := live_reduction(live, server, figure=view.plots)) is not None:
-        engine.subscribe(reduction)
     if progress:
         if live != "text":  # which has the terminal for itself
             engine.subscribe(ScanProgress(memory=home / "timing.json"))
@@ -393,7 +376,7 @@ def start(
         expected = {"scan_id": int(engine.md.get("scan_id", 0)) + 1}
         points = run_md.get("num_points") or 1
         journal.preflight(num_points=points)
-        writer.preflight({**engine.md, **expected, **run_md}, num_points=points)
+        keeper.preflight({**engine.md, **expected, **run_md}, num_points=points)
 
     tell_errors_briefly()
     if (gate := beamline.get("shutter")) is not None:
@@ -404,11 +387,8 @@ def start(
         RE=engine,
         beamline=beamline,
         journal=journal,
-        writer=writer,
-        publisher=publisher,
-        reports=reports,
+        keeper=keeper,
         held=held,
-        live=reduction,
         pruning=JournalPruning(journal, whole_elsewhere(served, named), **kept.journal.limits),
     )
 

@@ -11,7 +11,7 @@ from bluesky import RunEngine
 from bluesky.utils import PersistentDict
 
 from beamline_ophyd import plans
-from beamline_ophyd.callbacks import FigureView, LiveReduction, TextView, WebView
+from beamline_ophyd.callbacks import FigureView, TextView
 from beamline_ophyd.devices import (
     Beamline,
     BeamlineConnectionError,
@@ -24,8 +24,7 @@ from beamline_ophyd.serving.client import split_key
 __all__ = [
     "check_names",
     "chosen_wrappers",
-    "each",
-    "live_reduction",
+    "live_views",
     "named_server",
     "persistent_metadata",
     "plan_wrappers",
@@ -71,27 +70,10 @@ def check_names(beamline: Beamline, file: str | Path) -> None:
             )
 
 
-def live_reduction(
-    live: bool | Literal["text"], server: Server | None, *, figure: bool
-) -> LiveReduction | None:
-    """The live reduction with all views that somebody may look at; None where there is none."""
-    if not live:
-        return None
-    views = [] if server is None else [WebView(*server[:2], folder=server[2])]
-    views += [FigureView()] if figure else []
-    views += [TextView()] if live == "text" else []
-    return LiveReduction(*views) if views else None
-
-
-def each(*told: Callable[..., None] | None) -> Callable[..., None]:
-    """One function for all that want to be told the same."""
-
-    def tell(*args: Any) -> None:
-        for one in told:
-            if one is not None:
-                one(*args)
-
-    return tell
+def live_views(live: bool | Literal["text"], *, figure: bool) -> list[FigureView | TextView]:
+    """Where a live reduction is shown in the session itself."""
+    views: list[FigureView | TextView] = [FigureView()] if live and figure else []
+    return [*views, TextView()] if live == "text" else views
 
 
 def plan_wrappers(

@@ -137,7 +137,7 @@ def scan(
         for problem in problems:
             say(f"problem: {problem}")
     uid = uids[0]
-    file = session.writer.files.get(uid)
+    file = session.files.get(uid)
     say(f"run {uid} in {file}, {time.monotonic() - began:.1f} s")
     if as_json:
         typer.echo(json.dumps({"uid": uid, "file": str(file), "problems": problems}))

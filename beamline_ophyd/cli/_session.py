@@ -116,7 +116,7 @@ def _open(
         _interactive(session, command)
     finally:
         paused = session.RE.state == "paused"
-        if session.publisher is not None and session.publisher.away:
+        if session.keeper.away:
             say(f"Tiled is away; it has {CLOSE_TIMEOUT_S:.0f} s to come back for what it lacks")
         session.close()
         if paused:

@@ -16,5 +16,5 @@ with start(report=False) as session:
     (uid,) = RE(count([session.i0, session.it, session.ir], 5, time=0.2))
 
     session.wait()
-    table = ScanData.from_file(session.writer.files[uid]).to_dataframe()
+    table = ScanData.from_file(session.files[uid]).to_dataframe()
     print(table[["I0", "It", "Ir"]])

@@ -19,7 +19,7 @@ with start(report=False) as session:
     (uid,) = RE(plan)
 
     session.wait()
-    table = ScanData.from_file(session.writer.files[uid]).to_dataframe()
+    table = ScanData.from_file(session.files[uid]).to_dataframe()
     absorbance = np.log(table["I0"] / table["It"])
     inside = absorbance > (absorbance.min() + absorbance.max()) / 2
     middle = float(table["stage_x"][inside].mean())

@@ -23,7 +23,7 @@ with start(report=False) as session:
     (uid,) = RE(plan)
 
     session.wait()
-    table = ScanData.from_file(session.writer.files[uid]).to_dataframe()
+    table = ScanData.from_file(session.files[uid]).to_dataframe()
     ordered = table.sort_values(["stage_y", "stage_x"])
     absorbance = np.log(ordered["I0"] / ordered["It"]).to_numpy().reshape(SHAPE)
     for line in absorbance[::-1]:

@@ -20,7 +20,7 @@ with start(report=False) as session:
     (uid,) = RE(xafs_scan(detectors, mono.energy, "Fe-K", repeats=2, **near_edge))
 
     session.wait()
-    scan = ScanData.from_file(session.writer.files[uid])
+    scan = ScanData.from_file(session.files[uid])
     mu, errors = scan.mu()  # the merge of both sweeps
     energy = scan.energy[: len(mu)]
     e0 = xafs.find_e0(energy, mu)

@@ -71,8 +71,8 @@ def main():
     except Exception as caught:
         error = f"{type(caught).__name__}: {caught}"
     seconds = time.monotonic() - killed[0] if killed else None
-    done = session.writer.wait(60)
-    files = {uid: str(path) for uid, path in session.writer.files.items()}
+    done = session.wait(60)
+    files = {uid: str(path) for uid, path in session.files.items()}
     tell(ended={"error": error, "seconds": seconds, "done": done, "files": files})
     session.close(1.0)
     if tiled:

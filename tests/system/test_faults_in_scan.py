@@ -48,7 +48,7 @@ def scan_with(begin, side):
 
 def check_truth(session, uid, status):
     """Journal and file say the same, and how the scan ended."""
-    file = session.writer.files[uid]
+    file = session.files[uid]
     assert validate_file(file) == []
     data = ScanData.from_journal(session.journal.path(uid))
     assert data == ScanData.from_nexus(file)
@@ -131,7 +131,7 @@ def test_a_fault_of_the_stage_ends_a_line(begin, side, switch):
         side.put("SIM:FAULT", 0)
     assert session.wait()
     data = ScanData.from_journal(session.journal.path(uids[0]))
-    assert data == ScanData.from_nexus(session.writer.files[uids[0]])
+    assert data == ScanData.from_nexus(session.files[uids[0]])
     assert data.metadata["stop"]["exit_status"] == "fail"
     assert "stage_x" in data.metadata["stop"]["reason"]
     assert len(data.columns["stage_x"]) == 3

@@ -36,7 +36,7 @@ def check_end(session, side, uid, status):
     assert side.get("SAMPLE:X.DMOV") == 1
     assert session.wait()
     data = ScanData.from_journal(session.journal.path(uid))
-    file = session.writer.files[uid]
+    file = session.files[uid]
     assert validate_file(file) == []
     assert data == ScanData.from_nexus(file)
     assert data.metadata["stop"]["exit_status"] == status

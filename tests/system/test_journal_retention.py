@@ -87,7 +87,7 @@ def test_session_takes_its_settings(begin, tmp_path):
     short = {"bounds": [-20, 0, 30], "steps": [10, 5], "times": [0.2, 0.2]}
     (uid,) = session.RE(xafs_scan(detectors, session.mono.energy, "Fe-K", repeats=2, **short))
     assert session.wait()
-    path = session.writer.files[uid]
+    path = session.files[uid]
     assert path.name == "a.nxs"
     assert entries_in(path) == ["entry", "entry_sweep_1", "entry_sweep_2"]
     assert ScanData.from_file(path).metadata["start"]["user"] == "Ann"

@@ -69,7 +69,7 @@ def test_a_run_knows_its_beamline_and_its_sample(begin, side):
     (uid,) = scan(session, "Cu-K", repeats=2)
     assert session.wait()
     assert session.problems() == []
-    file = session.writer.files[uid]
+    file = session.files[uid]
     assert validate_file(file) == []
     data = ScanData.from_nexus(file)
     assert data == ScanData.from_journal(session.journal.path(uid))
@@ -118,8 +118,8 @@ def test_an_interrupted_scan_ends_in_a_true_file(begin, side, end, status, reaso
     act = getattr(session.RE, end)
     (uid,) = act(reason) if end == "abort" else act()
     assert session.wait()
-    data = ScanData.from_nexus(session.writer.files[uid])
-    assert validate_file(session.writer.files[uid]) == []
+    data = ScanData.from_nexus(session.files[uid])
+    assert validate_file(session.files[uid]) == []
     assert data == ScanData.from_journal(session.journal.path(uid))
     assert (data.metadata["stop"]["exit_status"], data.metadata["stop"]["reason"]) == (
         status,
@@ -438,7 +438,7 @@ def test_the_server_that_the_environment_names_gets_runs_and_files(
     (uid,) = scan(session)
     assert session.wait(DEADLINE_S)
     assert session.problems() == []
-    assert session.publisher.published == session.publisher.registered == (uid,)
+    assert session.keeper.published == session.keeper.registered == (uid,)
 
 
 @pytest.mark.slow("two Tiled servers, one after another")
@@ -455,9 +455,9 @@ def test_a_server_that_comes_back_at_another_address_is_found_again(begin, tmp_p
     with TiledServer(tmp_path / "tiled") as again:
         assert again.uri != before
         assert session.wait(DEADLINE_S)
-        assert uid in session.publisher.published
+        assert uid in session.keeper.published
         (uid,) = scan(session)
-        assert session.live.wait(DEADLINE_S)
+        assert session.wait(DEADLINE_S)
         with connect(folder=again.folder.root) as client:
             shown = client.root.context.http_client.get(f"{again.uri}/api/v1/watch/state")
         assert shown.json()["uid"] == uid
@@ -470,7 +470,7 @@ def test_up_starts_all_of_it_and_leaves_nothing_behind(beamline, tmp_path):
         "import json; uid, = RE(xafs_scan([i0, it], mono.energy, 'Fe-K', bounds=[-10, 10], "
         "steps=[2], times=[0.1])); session.wait(120); from beamline_ophyd.serving import connect; "
         f"c = connect(folder={str(tmp_path / 'tiled')!r}); "
-        "print(json.dumps([len(c.runs[uid].mu()), session.publisher.published == (uid,)]))"
+        "print(json.dumps([len(c.runs[uid].mu()), session.keeper.published == (uid,)]))"
     )
     result = beamline(
         *("--log-level", "info", "up", "--folder", tmp_path, "--port", 0, "--speed", 1000),
