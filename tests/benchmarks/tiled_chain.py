@@ -5,8 +5,9 @@
 
 The chain of a session (journal, NXxas file, Tiled, live reduction with its page) in turn with the
 RunEngine alone: at the simulated beamline, and over devices in memory that take no time, there
-beside bluesky's TiledWriter at batches of 1, 10 and 10000. A second client, a process of its own,
-follows with `live` and notes when it sees each point.
+beside the same callbacks on threads of the scan's interpreter, and bluesky's TiledWriter at batches
+of 1, 10 and 10000. A second client, which has followed one scan before, is told of each run by
+Tiled, follows it with `live` and notes when it sees each point.
 
 The clock of the wall is what a scan feels, and shakes with the machine's other work: so one row
 is that of the RunEngine alone beside a stranger, a process that computes as much as Tiled's server
@@ -16,7 +17,6 @@ callbacks alone: on the RunEngine's thread and on their own. A second table tell
 """
 
 import argparse
-import contextlib
 import json
 import os
 import subprocess
@@ -32,12 +32,19 @@ from statistics import median
 from bluesky import RunEngine
 from bluesky_tiled_plugins import TiledWriter
 
-from beamline_ophyd.callbacks import Journal, LiveReduction, NXxasWriter, TiledPublisher, WebView
+from beamline_ophyd.callbacks import (
+    Journal,
+    Keeper,
+    LiveReduction,
+    NXxasWriter,
+    TiledPublisher,
+    WebView,
+)
 from beamline_ophyd.serving import TiledServer, connect
 from beamline_ophyd.simulator import DeviceServer
 
 CALLING = "on the RunEngine's thread"
-OWN_THREADS = ("NXxas writer", "tiled publisher", "live reduction")
+OWN_THREADS = ("keeper", "keeper news", "NXxas writer", "tiled publisher", "live reduction")
 WAIT_S = 60.0
 
 STRANGER = """
@@ -50,36 +57,47 @@ while True:
 """
 
 FOLLOW = """
-import json, sys, time
+import json, queue, sys, time
 from beamline_ophyd.serving import connect, live
 uri, key = sys.stdin.readline().split()
 client = connect(uri, key)
-list(client.runs)
+begun = queue.SimpleQueue()
+def note(update):
+    begun.put(update.key)
+runs = client.runs.subscribe()
+runs.child_created.add_callback(note)
+runs.start_in_thread()
 print("ready", flush=True)
-uid = sys.stdin.readline().strip()
-until = time.monotonic() + 60
-while uid not in client.runs:  # a publisher has it there in a moment, of which nobody tells
-    if time.monotonic() > until:
-        sys.exit(f"run {uid} did not come")
-    time.sleep(0.02)
-run = client.runs[uid]
-late = [time.time() - point["time"] for point in live(run)]
-print(json.dumps(late), flush=True)
+for line in sys.stdin:
+    while begun.get(timeout=60) != line.strip():
+        pass
+    late = [time.time() - point["time"] for point in live(client.runs[line.strip()])]
+    print(json.dumps(late), flush=True)
 """
 
 
-@contextlib.contextmanager
-def follower(server):
+class Follower:
     """A second client; given the uid of a run, it tells how late it saw each point."""
-    with subprocess.Popen(
-        [sys.executable, "-c", FOLLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(f"{server.uri} {server.keys.reader}\n")
-        process.stdin.flush()
-        process.stdout.readline()
-        yield process
+
+    def __init__(self, server):
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", FOLLOW], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.follow(f"{server.uri} {server.keys.reader}")
+        self._process.stdout.readline()
+
+    def follow(self, uid):
+        """Have it follow the run that begins."""
+        self._process.stdin.write(uid + "\n")
+        self._process.stdin.flush()
+
+    def late(self):
+        """Seconds after its time at which it saw each point."""
+        return json.loads(self._process.stdout.readline())
+
+    def close(self):
+        """End it."""
+        self._process.communicate(timeout=WAIT_S)
 
 
 @dataclass(frozen=True)
@@ -98,8 +116,8 @@ class Cost:
 class Meter:
     """Times one scan and its callbacks, from the first descriptor to the last event."""
 
-    def __init__(self, callbacks, settle, process=None):
-        self._callbacks, self._settle, self._process = callbacks, settle, process
+    def __init__(self, callbacks, settle, follower=None):
+        self._callbacks, self._settle, self._follower = callbacks, settle, follower
         self._inside = 0.0
         self._events = 0
         self._uid = ""
@@ -143,9 +161,8 @@ class Meter:
     def _after(self, name, doc):
         if name == "descriptor" and doc["name"] == "primary":
             self._begun = (time.perf_counter(), self._cpu())
-            if self._process is not None:
-                self._process.stdin.write(self._uid + "\n")
-                self._process.stdin.flush()
+            if self._follower is not None:
+                self._follower.follow(self._uid)
         elif name == "event":
             self._events += 1
             self._last = time.perf_counter()
@@ -154,27 +171,45 @@ class Meter:
 def session_chain(folder, server):
     """The callbacks of a session: what they are, one that waits for them, one that ends them."""
     journal = Journal(folder / "journal")
+    tiled = (server.uri, server.keys.writer, None)
+    keeper = Keeper(server.folder.files, journal=journal, tiled=tiled, live=True)
+    keeper.wait(WAIT_S)  # connected, as in a session before its first scan
+
+    def end():
+        keeper.close(WAIT_S)
+        journal.close()
+        none_of([*journal.problems, *keeper.problems])
+
+    return [journal], lambda: keeper.wait(WAIT_S), end
+
+
+def thread_chain(folder, server):
+    """The same callbacks on threads of the scan's interpreter."""
+    journal = Journal(folder / "journal")
     publisher = TiledPublisher(server.uri, server.keys.writer, journal=journal)
     files = NXxasWriter(server.folder.files, journal=journal, on_file=publisher.register_file)
     page = WebView(server.uri, server.keys.writer)
     reduction = LiveReduction(page)
-    publisher.wait(WAIT_S)  # connected, as in a session before its first scan
+    publisher.wait(WAIT_S)
 
     def settle():
         for callback in (files, publisher, reduction):
             callback.wait(WAIT_S)
 
     def end():
-        files.close(WAIT_S)
-        publisher.close(WAIT_S)
-        reduction.close(WAIT_S)
+        for callback in (files, publisher, reduction):
+            callback.close(WAIT_S)
         page.close()
         journal.close()
-        trouble = [*journal.problems, *files.problems, *publisher.problems, *reduction.problems]
-        if trouble:
-            raise SystemExit(f"the chain had problems, so its times mean nothing: {trouble}")
+        none_of(part.problems for part in (journal, files, publisher, reduction))
 
     return [journal, files, publisher, reduction], settle, end
+
+
+def none_of(problems):
+    """End for a problem, with which times mean nothing."""
+    if trouble := [problem for problem in problems if problem]:
+        raise SystemExit(f"the chain had problems, so its times mean nothing: {trouble}")
 
 
 def contenders(folder, server, client):
@@ -185,6 +220,7 @@ def contenders(folder, server, client):
 
     return {
         "the whole chain": lambda: session_chain(folder, server),
+        "the same on threads": lambda: thread_chain(folder, server),
         **{f"TiledWriter, batches of {n}": writer(n) for n in (1, 10, 10_000)},
         "none, beside a stranger": stranger,
     }
@@ -205,17 +241,16 @@ def stranger():
     return [], nothing, end
 
 
-def row(engine, scan, server, name, make, rounds):
+def row(engine, scan, follower, name, make, rounds):
     """A line of the table, and what was spent where; the RunEngine alone and with callbacks."""
     alone, together, late = [], [], []
     for _ in range(rounds):
         alone.append(Meter([], nothing).run(engine, scan))
         callbacks, settle, end = make()
-        with follower(server) if callbacks else contextlib.nullcontext() as process:
-            together.append(Meter(callbacks, settle, process).run(engine, scan))
-            end()
-            if process is not None:
-                late += json.loads(process.stdout.readline())
+        follows = follower if callbacks else None
+        together.append(Meter(callbacks, settle, follows).run(engine, scan))
+        end()
+        late += follows.late() if follows else []
     clock = median(cost.clock for cost in alone)
     added = median(b.clock - a.clock for a, b in zip(alone, together, strict=True))
     own = median(cost.callbacks_cpu for cost in together)
@@ -223,7 +258,7 @@ def row(engine, scan, server, name, make, rounds):
     cells = [scan.name, name, f"{clock:.2f}", f"{added:+.2f}", f"{added / clock:+.0%}"]
     cells += [f"{own:.2f}", f"{own / clock:.0%}", seen]
     spent = {part: median(cost.cpu[part] for cost in together) for part in together[0].cpu}
-    return line(*cells), [line(scan.name, part, f"{ms:.3f}") for part, ms in spent.items()]
+    return line(*cells), [line(scan.name, name, part, f"{ms:.3f}") for part, ms in spent.items()]
 
 
 def line(*cells):
@@ -248,21 +283,24 @@ def chain_table(folder, options):
 
         engine = RunEngine({}, context_managers=[])
         known = contenders(folder, server, client)
-        chain = next(iter(known))
+        chain, threads, *_ = known
+        follower = Follower(server)
+        row(engine, in_memory(20), follower, chain, known[chain], 1)
         memory, *longer = [in_memory(points) for points in options.points]
         rows = [(memory, name, options.rounds) for name in known]
-        rows += [(scan, chain, options.rounds) for scan in longer]
+        rows += [(scan, name, options.rounds) for scan in longer for name in (chain, threads)]
         if options.beamline_points:
             scan = at_the_beamline(devices.prefix, options.beamline_points)
             rows.insert(0, (scan, chain, options.beamline_rounds))
         parts = []
         for scan, name, rounds in rows:
-            found, spent = row(engine, scan, server, name, known[name], rounds)
-            parts += spent if name == chain else []
+            found, spent = row(engine, scan, follower, name, known[name], rounds)
+            parts += spent if name in (chain, threads) else []
             yield found
+        follower.close()
     yield ""
-    yield line("scan", "part of the chain", "CPU of an event, ms")
-    yield line("---", "---", "---:")
+    yield line("scan", "callbacks", "part", "CPU of an event, ms")
+    yield line("---", "---", "---", "---:")
     yield from parts
 
 
