@@ -1,4 +1,4 @@
-"""Files, Tiled and live reduction by a process of their own, which takes nothing from a scan."""
+"""Files, Tiled and live reduction by a process of their own, away from the scan's."""
 
 import contextlib
 import itertools
@@ -22,7 +22,7 @@ from beamline_ophyd.formats.problems import Problem
 
 from ._exit import Turn, at_exit
 from .journal import Journal
-from .nxxas import NXxasWriter
+from .nxxas import FLUSH_INTERVAL_S, NXxasWriter
 
 if TYPE_CHECKING:
     from .reduction import LiveState
@@ -153,13 +153,15 @@ class Keeper:
         }
         self._journal = journal
         self._views = tuple(views)
+        behind = options.get("flush_interval", FLUSH_INTERVAL_S)
         self._task = {
             "folder": self.folder,
             "journals": journal.folder,
             "tiled": tiled,
             "reports": reports,
             "live": live,
-            "options": options,
+            # What points wait here is a part of what a file may be behind.
+            "options": {**options, "flush_interval": max(behind / 2, behind - GATHER_S)},
         }
         self._cond = threading.Condition()
         self._outbox: deque[bytes | tuple[Any, ...]] = deque()

@@ -32,6 +32,8 @@ FLUSH_BYTES_PER_S = 50e6
 By size, not by the time that a flush took: on a busy machine that is mostly waiting, and a
 small file would fall behind."""
 
+FLUSH_INTERVAL_S = 0.5
+
 QUEUE_POINTS = 1_000_000
 """Points that may wait for the writer: a fly scan's pages come faster than they are written."""
 
@@ -139,7 +141,7 @@ class NXxasWriter:
         template: str = DEFAULT_TEMPLATE,
         mode: str = "w-",
         compression: int = 4,
-        flush_interval: float = 0.5,
+        flush_interval: float = FLUSH_INTERVAL_S,
         definition: str = "NXxas",
         mapping: Mapping[str, Any] | None = None,
         repeats: str = "merged",

@@ -61,7 +61,7 @@ def main():
                 killed.append(time.monotonic())
 
     session.RE.subscribe(follow, "event")
-    pids = {"ioc": server.pid, "tiled": tiled.pid if tiled else None}
+    pids = {"ioc": server.pid, "tiled": tiled.pid if tiled else None, "keeper": session.keeper.pid}
     tell(ready=pids)
     error = None
     try:

@@ -1,5 +1,8 @@
 """What is left when something dies in the middle of a scan."""
 
+import os
+import signal
+
 import h5py
 import numpy as np
 import pytest
@@ -30,15 +33,19 @@ def test_the_ioc_is_killed_in_mid_scan(scanning):
 
 
 @pytest.mark.slow("a scan in a process of its own, with servers to kill")
-def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended):
+@pytest.mark.parametrize("killed", ["the session", "all at once"])
+def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended, killed):
     # At this speed a point takes long enough that half a second is a few dozen points.
     scan = scanning("--speed", "30")
     pids = scan.until("ready")
     scan.until("point", 200)
+    if killed == "all at once":
+        scan.process.send_signal(signal.SIGSTOP)
+        os.kill(pids["keeper"], signal.SIGKILL)
     scan.process.kill()
     scan.process.wait(60)
-    assert ended(pids["ioc"])
-    assert ended(pids["tiled"])
+    for pid in pids.values():
+        assert ended(pid)
 
     (journal,) = (scan.folder / "journal").glob("*.jsonl")
     documents = read_journal(journal).documents
@@ -47,11 +54,18 @@ def test_kill_minus_nine_leaves_a_file_and_every_document(scanning, ended):
     assert names[0] == "start"
     assert len(kept) >= 200
 
-    # At most the last half second is missing, and a tenth for the flush itself.
-    (partial,) = (scan.folder / "files").glob("*.part")
-    with h5py.File(partial, locking=False) as nexus:
+    (file,) = (scan.folder / "files").glob("*.nxs*")
+    with h5py.File(file, locking=False) as nexus:
         found = np.asarray(nexus["entry/instrument/i0/data"])
-    flushed = [e for e in kept if e["time"] < kept[-1]["time"] - 0.6]
+        status = nexus["entry/bluesky/exit_status"].asstr()[()]
+    if killed == "the session":  # after which the keeper's process ends the file
+        assert validate_file(file) == []
+        assert (file.suffix, status) == (".nxs", "unknown")
+        flushed = [event for event in kept if event["time"] < kept[-1]["time"] - 0.1]
+    else:
+        # At most the last half second is missing, and a tenth for the flush itself.
+        assert (file.suffix, status) == (".part", "running")
+        flushed = [event for event in kept if event["time"] < kept[-1]["time"] - 0.6]
     assert len(found) >= len(flushed) > 0
     np.testing.assert_array_equal(found, [e["data"]["I0"] for e in kept[: len(found)]])
 
