@@ -76,7 +76,7 @@ class Keeper:
     ends after the session does, with what it has to finish.
 
     When it dies, another takes up the runs that it left, from their journals; that is logged and
-    kept in :attr:`problems`. What the process logs is logged here.
+    kept in ``problems``. What the process logs is logged here.
 
     Parameters
     ----------
