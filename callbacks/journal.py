@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -111,6 +112,7 @@ class Journal:
         self._index = RunIndex()
         self._open: dict[str, _RunFile] = {}
         self._paths: dict[str, Path] = {}
+        _journals.add(self)
         at_exit(self, Turn.JOURNAL)
 
     def __call__(self, name: str, doc: Mapping[str, Any]) -> None:
@@ -355,3 +357,15 @@ class _RunFile:
 def _make_folder(folder: Path, mode: int) -> None:
     """Make a folder that can be looked into by those who may read the files."""
     folder.mkdir(mode=mode | (mode & 0o440) >> 2, parents=True, exist_ok=True)
+
+
+_journals: "weakref.WeakSet[Journal]" = weakref.WeakSet()
+
+
+def _forget_parent() -> None:
+    """In a forked child: new locks, since another thread may have held the old ones."""
+    for journal in list(_journals):
+        journal._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_forget_parent)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -339,3 +340,19 @@ def test_group_may_read_where_told(xafs_documents, tmp_path):
             assert path.parent.stat().st_mode & 0o777 == folder
     finally:
         os.umask(before)
+
+
+def test_a_forked_child_writes_though_another_thread_wrote_when_it_was_made(tmp_path):
+    journal = Journal(tmp_path)
+    first, *rest = run_documents("r")
+    journal(*first)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(journal._lock.acquire).result()
+        if (pid := os.fork()) == 0:
+            signal.alarm(60)  # which ends a child that waits
+            for item in rest:
+                journal(*item)
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        other.submit(journal._lock.release).result()
+    assert list(read_journal(journal.path("r")).documents) == [first, *rest]
