@@ -19,7 +19,7 @@ from beamline_ophyd.devices import (
     not_connected,
 )
 from beamline_ophyd.serving import DataFolder
-from beamline_ophyd.serving.client import split_key
+from beamline_ophyd.serving.client import Server, split_key
 
 __all__ = [
     "check_names",
@@ -33,9 +33,6 @@ __all__ = [
 ]
 
 logger = logging.getLogger("bluesky.beamline_ophyd")
-
-Server = tuple[str | None, str | None, Path | None]
-"""Address and writer's key, or the data folder that has both."""
 
 _CHAMBERS = ("i0", "it", "ir", "ifluor", "diffracted")
 

@@ -3,7 +3,7 @@
     python -m beamline_ophyd.callbacks._keeping DESCRIPTOR
 
 The descriptor is one end of a pair of sockets, whose other end :class:`.keeper.Keeper` has. A
-message from there names a method of :class:`_Keeping`, one from here a method of the keeper.
+message from there names a method of :class:`Keeping`, one from here a method of the keeper.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from beamline_ophyd.data import ScanData
 from beamline_ophyd.formats.documents import document_key
 from beamline_ophyd.formats.journal import decode_line, iter_journal
 from beamline_ophyd.formats.names import safe_file_name
+from beamline_ophyd.serving.client import Server
 
 from .keeper import PUT_OFF
 from .nxxas import NXxasWriter
@@ -32,7 +33,7 @@ from .report import ReportWriter
 from .tiled import TiledPublisher
 from .web_view import WebView
 
-__all__ = ["main"]
+__all__ = ["Keeping", "main"]
 
 LOOK_S = 0.25
 """How often what has become of the runs is looked at, to be told."""
@@ -56,7 +57,7 @@ class _Journals:
         return True
 
 
-class _Keeping:
+class Keeping:
     """The callbacks of the process, and what has been told of them.
 
     Parameters
@@ -77,7 +78,7 @@ class _Keeping:
         *,
         folder: Path,
         journals: Path,
-        tiled: tuple[str | None, str | None, Path | None] | None,
+        tiled: Server | None,
         reports: bool,
         live: bool,
         options: Mapping[str, Any],
@@ -132,6 +133,8 @@ class _Keeping:
         elif self._publisher is not None:
             self._publisher.register_file(uid, file)
             callbacks = [self._publisher]
+        # Any of these may come once more, from what the session had not sent yet.
+        self._taken_again.add(uid)
         _hand_over(callbacks, *decode_line(start))
         with contextlib.suppress(OSError):  # of a disk that was full, there is none yet
             for _, item in iter_journal(self._journals.path(uid)):
@@ -239,12 +242,12 @@ def main() -> None:
     levels, task = link.recv()
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-    keeping = _Keeping(send, **task)
+    keeping = Keeping(send, **task)
     send("ready")
     _serve(link, keeping)
 
 
-def _serve(link: Connection, keeping: _Keeping) -> None:
+def _serve(link: Connection, keeping: Keeping) -> None:
     """Do as the messages say; at the end the callbacks finish, as in any interpreter."""
     name, look = "", 0.0
     while name not in ("close", "leave"):

@@ -86,7 +86,7 @@ class DocumentWorker:
         self._capacity = capacity
         self._gather = gather
         self._index = RunIndex()
-        self._gaps: dict[str, int] = {}
+        self._gaps: set[str] = set()
         self._reported: set[tuple[str, str]] = set()
         self._reset()
         _workers.add(self)
@@ -130,7 +130,7 @@ class DocumentWorker:
             if self._closing:
                 refused = "closed before this document came; nothing more is taken"
             elif rows and self._rows and self._rows + rows > self._capacity:
-                self._gaps[run or ""] = self._gaps.get(run or "", 0) + rows
+                self._gaps.add(run or "")
                 refused = (
                     f"the queue is full ({self._capacity} points): further points are left out "
                     "until there is room, to be filled in from the journal"
@@ -162,10 +162,10 @@ class DocumentWorker:
         """Whether a document was ever taken."""
         return self._accepted > 0
 
-    def mark_gap(self, run: str, points: int = 1) -> None:
+    def mark_gap(self, run: str) -> None:
         """Tell that points of a run were dropped on their way here."""
         with self._cond:
-            self._gaps[run] = self._gaps.get(run, 0) + points
+            self._gaps.add(run)
 
     def has_gap(self, run: str) -> bool:
         """Whether points of a run were dropped because the queue was full."""
@@ -175,7 +175,7 @@ class DocumentWorker:
     def forget(self, run: str) -> None:
         """Drop the marks of a run that is dealt with."""
         with self._cond:
-            self._gaps.pop(run, None)
+            self._gaps.discard(run)
             self._reported = {key for key in self._reported if key[0] != run}
 
     def wait(self, timeout: float | None = None) -> bool:

@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from beamline_ophyd.formats.documents import DATA_DOCUMENTS
 from beamline_ophyd.formats.problems import Problem
+from beamline_ophyd.serving.client import Server
 
 from ._exit import Turn, at_exit
+from ._worker import DocumentWorker
 from .journal import Journal
 from .nxxas import FLUSH_INTERVAL_S, NXxasWriter
 
@@ -83,7 +85,7 @@ class Keeper:
     folder : path
         Where the files go; see :class:`NXxasWriter`.
     journal : Journal
-        Of the session. It feeds one keeper.
+        Of the session. It feeds the keeper that was made last.
     tiled : tuple, optional
         Address, writer's key and data folder of a Tiled server, None for what is not known; see
         :class:`TiledPublisher`.
@@ -93,7 +95,7 @@ class Keeper:
         Whether to reduce absorption scans while they go on, for the page ``watch/`` beside Tiled
         and for `views`.
     views : callables
-        ``view(state)`` with a :class:`LiveState`, in this process, on a thread of the keeper.
+        ``view(state)`` with a :class:`LiveState`, in this process, on a thread for all of them.
     **options
         ``template``, ``mode`` and the other options of :class:`NXxasWriter`, except those that are
         functions.
@@ -124,7 +126,7 @@ class Keeper:
         folder: str | Path,
         *,
         journal: Journal,
-        tiled: tuple[str | None, str | None, Path | None] | None = None,
+        tiled: Server | None = None,
         reports: bool = False,
         live: bool = False,
         views: Sequence[Callable[["LiveState"], None]] = (),
@@ -153,6 +155,8 @@ class Keeper:
         }
         self._journal = journal
         self._views = tuple(views)
+        # So that a view that takes its time does not keep the process from telling the rest.
+        self._viewing = DocumentWorker(self._show, name="live views")
         behind = options.get("flush_interval", FLUSH_INTERVAL_S)
         self._task = {
             "folder": self.folder,
@@ -177,10 +181,13 @@ class Keeper:
         self._given_up = False
         """Whether no process starts any more."""
         self._closed = False
+        self._over = False
+        """Whether nothing more is sent."""
         self._pid = os.getpid()
         with self._cond:
             self._begin()
-        threading.Thread(target=self._send_all, name="keeper", daemon=True).start()
+        self._sender = threading.Thread(target=self._send_all, name="keeper", daemon=True)
+        self._sender.start()
         journal.listener = self._take
         at_exit(self, Turn.WRITER)
 
@@ -214,7 +221,9 @@ class Keeper:
         bool
             False when `timeout` seconds were not enough, or something could not be done.
         """
-        return self._ask("wait", timeout, patience=timeout)
+        if self._closed:
+            return not self._runs
+        return self._ask("wait", timeout, patience=timeout) and self._viewing.wait(timeout)
 
     def close(self, timeout: float = 10.0) -> bool:
         """Finish all files and publishing, within `timeout` s for each, and end the process.
@@ -228,7 +237,7 @@ class Keeper:
             return not self._runs
         self._closed = True
         done = self._ask("close", timeout, patience=START_S + 4 * timeout)
-        return self._end(START_S) and done
+        return self._viewing.close(timeout) and self._end(START_S) and done
 
     def leave(self, timeout: float) -> None:
         """The interpreter ends: the process finishes, by itself if that takes longer."""
@@ -243,6 +252,12 @@ class Keeper:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return False
+        finally:
+            with self._cond:
+                self._over = True
+                self._cond.notify_all()
+        for thread in (self._sender, self._listener):
+            thread.join(timeout)
         return True
 
     def _ask(self, what: str, timeout: float | None, *, patience: float | None) -> bool:
@@ -272,7 +287,7 @@ class Keeper:
         frames = name not in DATA_DOCUMENTS
         with self._cond:
             if self._closed or self._given_up:
-                self._report(uid, _in_journal(self._journal.path(uid)))
+                self._report(uid, self._in_journal(self._journal.path(uid)))
                 return
             if name == "start":
                 self._runs[uid] = _Run(line, self._journal.path(uid))
@@ -308,11 +323,16 @@ class Keeper:
             self._due = due
             self._cond.notify_all()
 
-    def _report(self, uid: str, message: str) -> None:
+    def _in_journal(self, path: Path) -> str:
+        command = f"beamline replay {path}"
+        words = f"it is in its journal alone; `{command} --files {self.folder}` writes its file"
+        return words if self._task["tiled"] is None else f"{words}, `{command}` puts it into Tiled"
+
+    def _report(self, uid: str, message: str, error: BaseException | None = None) -> None:
         problem = Problem(uid, message)
         if problem not in self.problems:
             self.problems.append(problem)
-            logger.error("keeper: %s", problem)
+            logger.error("keeper: %s", problem, exc_info=error)
 
     # The process, and what is said to it.
 
@@ -341,17 +361,20 @@ class Keeper:
         # What is still to be sent comes behind: the process knows what it had from a journal.
         self._outbox.extendleft(reversed(first))
         self._wake(0.0)
-        threading.Thread(
+        self._listener = threading.Thread(
             target=self._listen, args=(self._process, self._link), name="keeper news", daemon=True
-        ).start()
+        )
+        self._listener.start()
 
     def _send_all(self) -> None:
         """Send the outbox, on a thread that may have to wait until the process takes it."""
         retry: float | None = None
         while True:
             with self._cond:
-                while not self._is_due(retry):
+                while not self._over and not self._is_due(retry):
                     self._cond.wait(self._until_due(retry))
+                if self._over:
+                    return
                 link, batch = self._link, self._outbox
                 self._outbox, self._due = deque(), None
             for message in _joined(batch):
@@ -404,7 +427,8 @@ class Keeper:
             run.has_gap = run.has_gap or not written
             if run.tries >= TRIES:
                 del self._runs[uid]
-                self._report(uid, f"{what}, {TRIES} times over this run; {_in_journal(run.path)}")
+                where = self._in_journal(run.path)
+                self._report(uid, f"{what}, {TRIES} times over this run; {where}")
         if self._ends < TRIES:
             self._outbox.extend(self._asked.values())
             try:
@@ -428,7 +452,7 @@ class Keeper:
     def _give_up(self, why: str) -> None:
         """Leave the runs that are not in all their places to their journals."""
         for uid, run in self._runs.items():
-            self._report(uid, f"{why}; {_in_journal(run.path)}")
+            self._report(uid, f"{why}; {self._in_journal(run.path)}")
         self._runs.clear()
 
     def _hear(self, what: str, *given: Any) -> None:
@@ -442,7 +466,8 @@ class Keeper:
                 self.away = away
             case "state", (state,):
                 self.state = state
-                self._show(state)
+                if self._views:
+                    self._viewing.put("state", {})
             case "log", (record,):
                 if (told := logging.getLogger(record.name)).isEnabledFor(record.levelno):
                     told.handle(record)
@@ -451,12 +476,12 @@ class Keeper:
                     self._answers[number] = done
                     self._cond.notify_all()
 
-    def _show(self, state: "LiveState") -> None:
-        for view in self._views:
-            try:
-                view(state)
-            except Exception as error:  # a view's trouble is none of the others'
-                self._report(state.uid, f"{view!r}: {type(error).__name__}: {error}")
+    def _show(self, *_: Any) -> None:
+        """Show the newest state, on the thread for that."""
+        from .reduction import show  # loaded with the first state
+
+        assert self.state is not None
+        show(self.state, self._views, self._report)
 
     def _let_go(self) -> None:
         """Forget runs that are in all their places."""
@@ -470,10 +495,6 @@ class Keeper:
 def _how(code: int) -> str:
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     return f"the process that writes files and publishes {how}"
-
-
-def _in_journal(path: Path) -> str:
-    return f"this run is in its journal alone; run `beamline replay {path}`"
 
 
 def _joined(outbox: Iterable[Any]) -> Iterator[Any]:

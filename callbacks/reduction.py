@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from beamline_ophyd.metadata import MERGE_STREAM
 from ._prediction import predicted_edge_step
 from ._worker import DocumentWorker
 
-__all__ = ["LiveReduction", "LiveState"]
+__all__ = ["LiveReduction", "LiveState", "show"]
 
 SHARE_OF_A_CORE = 0.02
 """What the reduction may take from the scan's interpreter: a long run is reduced less often."""
@@ -154,16 +154,22 @@ class LiveReduction:
         began = time.thread_time()
         if (state := _state(ScanData(self._builder.snapshot()))) is not None:
             self.state = state
-            self._show(state)
+            show(state, self._views, self._worker.report)
         spent = time.thread_time() - began
         self._worker.tick_interval = max(self._interval, spent / SHARE_OF_A_CORE)
 
-    def _show(self, state: LiveState) -> None:
-        for view in self._views:
-            try:
-                view(state)
-            except Exception as error:  # a view's trouble is none of the others'
-                self._worker.report(state.uid, f"{view!r}: {type(error).__name__}: {error}", error)
+
+def show(
+    state: LiveState,
+    views: Iterable[Callable[[LiveState], None]],
+    report: Callable[[str, str, BaseException], None],
+) -> None:
+    """Give a state to all views; ``report(uid, message, error)`` hears of those that fail."""
+    for view in views:
+        try:
+            view(state)
+        except Exception as error:  # a view's trouble is none of the others'
+            report(state.uid, f"{view!r}: {type(error).__name__}: {error}", error)
 
 
 def _state(scan: ScanData) -> LiveState | None:

@@ -13,7 +13,10 @@ from .folder import DataFolder
 if TYPE_CHECKING:
     from tiled.client.container import Container
 
-__all__ = ["URI_VARIABLE", "connect", "find_server", "open_root", "split_key"]
+__all__ = ["URI_VARIABLE", "Server", "connect", "find_server", "open_root", "split_key"]
+
+Server = tuple[str | None, str | None, Path | None]
+"""Address, key and data folder of a server, as :func:`find_server` takes them."""
 
 URI_VARIABLE = "BEAMLINE_TILED_URI"
 KEY_VARIABLE = "TILED_API_KEY"

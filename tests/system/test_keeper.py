@@ -8,12 +8,15 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from beamline_ophyd import ScanData
 from beamline_ophyd.callbacks import Journal, Keeper
 from beamline_ophyd.callbacks import keeper as module
+from beamline_ophyd.callbacks._keeping import Keeping
+from beamline_ophyd.formats.journal import encode_line
 from beamline_ophyd.formats.validate import validate_file
 from beamline_ophyd.serving import TiledServer, connect
 from beamline_ophyd.simulator import free_ports
@@ -21,6 +24,7 @@ from beamline_ophyd.simulator import free_ports
 from ..processes import child
 
 DEADLINE_S = 120.0
+OF_A_KEEPER = ("keeper", "keeper news", "live views")
 UIDS = [f"6f2d9b1e-0000-4000-8000-00000000000{number}" for number in (1, 2)]
 
 
@@ -59,6 +63,14 @@ def halves(documents):
     return documents[:middle], documents[middle:]
 
 
+def until(true):
+    """Wait until something is true."""
+    pause, deadline = threading.Event(), time.monotonic() + DEADLINE_S
+    while not true():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
+
+
 def assert_same_points(data, documents):
     """That data are all of a run: Tiled adds to the descriptors what NumPy calls each type."""
     wanted = ScanData.from_documents(documents)
@@ -84,6 +96,7 @@ def test_it_does_what_the_callbacks_do(xafs_documents, tmp_path, keep, caplog):
     assert keeper.close(DEADLINE_S)
     assert keeper.pages[uid].is_file()
     assert keeper.problems == []
+    assert [one.name for one in threading.enumerate() if one.name in OF_A_KEEPER] == []
 
 
 def test_options_and_folder_are_looked_at_at_once(tmp_path, keep):
@@ -124,6 +137,22 @@ def test_a_view_that_fails_is_told_of_once(xafs_documents, keep):
     assert problem.message.endswith("RuntimeError: no screen")
 
 
+def test_a_view_that_takes_its_time_keeps_no_file_from_being_written(xafs_documents, keep):
+    shown, go_on = [], threading.Event()
+
+    def slow(state):
+        assert go_on.wait(DEADLINE_S)
+        shown.append(state)
+
+    journal, keeper = keep(live=True, views=[slow])
+    feed(journal, xafs_documents(uid=UIDS[0]))
+    until(lambda: UIDS[0] in keeper.files and keeper.state is not None)
+    assert shown == []
+    go_on.set()
+    assert keeper.wait(DEADLINE_S)
+    assert shown[-1] is keeper.state
+
+
 @pytest.mark.parametrize("when", ["between runs", "in a run", "when it has ended"])
 def test_another_process_takes_up_what_a_killed_one_left(xafs_documents, tmp_path, keep, when):
     documents = xafs_documents(start={"user": "Somebody"})
@@ -148,6 +177,28 @@ def test_another_process_takes_up_what_a_killed_one_left(xafs_documents, tmp_pat
     assert "was killed by signal 9; another one takes up what it left" in str(problem)
 
 
+def test_what_comes_again_from_the_session_is_taken_once(xafs_documents, tmp_path):
+    documents = xafs_documents()
+    journal = Journal(tmp_path / "journal")
+    feed(journal, documents)
+    lines = [encode_line(*item) for item in documents]
+    said = []
+    keeping = Keeping(
+        lambda *message: said.append(message),
+        folder=tmp_path,
+        journals=journal.folder,
+        options={},
+        tiled=None,
+        reports=False,
+        live=False,
+    )
+    keeping.again(documents[0][1]["uid"], lines[0], None)
+    keeping.lines(b"".join(lines))
+    keeping.close(1, DEADLINE_S)
+    assert ScanData.from_nexus(only_file(tmp_path)) == ScanData.from_documents(documents)
+    assert [message[0] for message in said] == ["new", "done"]
+
+
 def test_a_run_over_which_processes_die_is_given_up_and_the_next_is_not(xafs_documents, keep):
     journal, keeper = keep()
     first, second = halves(xafs_documents(uid=UIDS[0]))
@@ -162,26 +213,27 @@ def test_a_run_over_which_processes_die_is_given_up_and_the_next_is_not(xafs_doc
     given_up = [str(problem) for problem in keeper.problems if problem.where]
     assert given_up[0] == (
         f"{UIDS[0]}: the process that writes files and publishes was killed by signal 9, 3 times "
-        f"over this run; this run is in its journal alone; run `beamline replay "
-        f"{journal.path(UIDS[0])}`"
+        f"over this run; it is in its journal alone; `beamline replay {journal.path(UIDS[0])} "
+        f"--files {keeper.folder}` writes its file"
     )
 
 
 def test_a_process_that_never_starts_is_told_of_and_costs_no_document(
-    xafs_documents, keep, monkeypatch
+    xafs_documents, tmp_path, keep, monkeypatch
 ):
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    journal, keeper = keep()
-    assert not keeper.wait(DEADLINE_S)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/bin/false")
+        journal, keeper = keep()
+        assert not keeper.wait(DEADLINE_S)
     documents = xafs_documents()
     feed(journal, documents)
     uid = documents[0][1]["uid"]
     assert ScanData.from_journal(journal.path(uid)) == ScanData.from_documents(documents)
     *_, given_up, run = map(str, keeper.problems)
     assert "ended with exit code 1; after 3 in a row none is started any more" in given_up
-    assert run == (
-        f"{uid}: this run is in its journal alone; run `beamline replay {journal.path(uid)}`"
-    )
+    program, *words = run.split("`")[1].split()
+    subprocess.run([Path(sys.executable).with_name(program), *words], check=True)
+    assert ScanData.from_nexus(only_file(tmp_path)) == ScanData.from_documents(documents)
     assert not keeper.close(DEADLINE_S)
 
 
@@ -193,7 +245,8 @@ def test_what_comes_after_the_end_is_told_of_once(xafs_documents, tmp_path, keep
     feed(journal, second)
     assert len(ScanData.from_nexus(only_file(tmp_path)).run.streams["primary"]) == len(first) - 2
     (problem,) = keeper.problems
-    assert f"{UIDS[0]}: this run is in its journal alone" in str(problem)
+    assert f"{UIDS[0]}: it is in its journal alone" in str(problem)
+    assert keeper.wait()
 
 
 def test_a_process_that_is_held_up_holds_nobody_up(xafs_documents, tmp_path, keep, monkeypatch):
@@ -239,14 +292,6 @@ def test_a_forked_child_leaves_it_alone(xafs_documents, tmp_path, keep):
     feed(journal, documents[5:])
     assert keeper.wait(DEADLINE_S)
     assert len(ScanData.from_nexus(only_file(tmp_path)).run.streams["primary"]) == 12
-
-
-def until(true):
-    """Wait until something is true."""
-    pause, deadline = threading.Event(), time.monotonic() + DEADLINE_S
-    while not true():
-        assert time.monotonic() < deadline
-        pause.wait(0.01)
 
 
 def test_tiled_has_the_whole_run_of_a_process_that_was_killed(xafs_documents, served, writer, keep):
@@ -305,8 +350,9 @@ if sys.argv[2] == "interrupted":
 def test_it_finishes_after_its_session(xafs_documents, tmp_path, ended, way):
     documents = xafs_documents(taken=8, exit_status=None)
     command = [sys.executable, "-c", SESSION, tmp_path, way]
-    with child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        told, _ = process.communicate(pickle.dumps(documents))
+    with child(command, **dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)) as process:
+        told, said = process.communicate(pickle.dumps(documents))
+    assert said == b""
     assert process.returncode == (-signal.SIGKILL if way == "killed" else 0)
     assert ended(int(told))
     data = ScanData.from_nexus(only_file(tmp_path))
