@@ -189,16 +189,12 @@ class Apstools(Nothing):
     def __call__(self, name, doc):
         if name == "start":
             self.writer.file_name = self.folder / f"{doc['uid']}.hdf"
+        before = set(threading.enumerate())
         self.writer.receiver(name, doc)
-        if name == "stop":
-            self.finish()
-
-    def finish(self):
-        deadline = time.monotonic() + DEADLINE_S
-        while self.writer._writer_active:
-            if time.monotonic() > deadline:
+        for thread in set(threading.enumerate()) - before:  # which the writer started
+            thread.join(DEADLINE_S)
+            if thread.is_alive():
                 raise RuntimeError("NXWriter did not end")
-            time.sleep(0.001)
 
 
 CONTENDERS = {

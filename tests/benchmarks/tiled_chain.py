@@ -48,12 +48,13 @@ OWN_THREADS = ("keeper", "keeper news", "NXxas writer", "tiled publisher", "live
 WAIT_S = 60.0
 
 STRANGER = """
-import time
-while True:
+import signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+while signal.sigwait({signal.SIGALRM}):
     until = time.perf_counter() + 0.004
     while time.perf_counter() < until:
         {str(n): n for n in range(100)}
-    time.sleep(0.006)
 """
 
 FOLLOW = """
